@@ -38,10 +38,7 @@ impl SystemClock {
     /// A clock whose monotonic time starts at zero.
     #[must_use]
     pub fn shared() -> SharedClock {
-        Arc::new(Self {
-            started: Instant::now(),
-            jumps: watch::Sender::new(0),
-        })
+        Arc::new(Self { started: Instant::now(), jumps: watch::Sender::new(0) })
     }
 }
 

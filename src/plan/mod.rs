@@ -1,1 +1,30 @@
-//! placeholder
+//! What to do next, decided from plain data.
+//!
+//! [`next`] looks at what is wanted and what is known and names **one** step. The caller carries
+//! it out, tells the outcome with [`learn`], and asks again, until there is nothing left to do.
+//! Nothing is remembered between passes but the [`Journal`], which is written before the call it
+//! speaks of: a crash anywhere is just another pass.
+//!
+//! ```text
+//! observe ──▶ next(want, seen, now) ──▶ act ──▶ learn ──┐
+//!                 ▲                                      │
+//!                 └──────────────────────────────────────┘
+//! ```
+//!
+//! There is no I/O here, no clock and no secret: the planner knows only whether a pair of
+//! credentials is in hand.
+
+pub mod action;
+pub mod backoff;
+pub mod journal;
+pub mod learn;
+pub mod model;
+pub mod reason;
+mod rules;
+
+pub use action::{Action, Mutation, Step, Verdict, Waiting};
+pub use journal::{Cause, CreateBody, Journal, Origin, Target};
+pub use learn::{Learned, Missed, learn};
+pub use model::{Client, ClientStatus, Desired, DesiredStatus, Entry, Listing, Observed, Output, Seen, Urls};
+pub use reason::{Class, Reason, Stall};
+pub use rules::next;

@@ -1,0 +1,207 @@
+//! What must survive a crash: written before the call it speaks of (protocol §1).
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Redirect URLs remembered as ours, at most; the oldest unused ones go first.
+const MANAGED_URLS: usize = 200;
+
+/// The memory of everything sent to the bank for one bunq user.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Journal {
+    /// bunq's number of the client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oauth_client_id: Option<u64>,
+    /// The OAuth 2.0 client identifier.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// Whether we made the client or found it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// The last POST that was about to be sent and has no known answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub create_sent: Option<CreateSent>,
+    /// Bodies that the bank refused.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refused_bodies: Vec<RefusedBody>,
+    /// Every URL that a generation of the manifest has declared.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub managed_urls: Vec<String>,
+    /// One entry per URL or field that was ever written.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub writes: Vec<Write>,
+    /// Whether the client is CANCELLED because a manifest said so.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cancelled_by_us: bool,
+    /// When the first attempt to cancel on deletion was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deletion_started: Option<Timestamp>,
+}
+
+/// Where the client came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Origin {
+    /// Our POST made it.
+    Created,
+    /// It was there before us.
+    Adopted,
+}
+
+/// What asks for a write. A write is sent once per cause (protocol §5).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Cause {
+    /// `metadata.generation` of the manifest.
+    pub generation: i64,
+    /// The annotation `reconcile.fluxcd.io/requestedAt`: a person asked to try again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requested_at: Option<String>,
+    /// A fingerprint of the credentials; it matters for creation only.
+    pub key: String,
+}
+
+impl Cause {
+    /// Whether both stem from the same edit or request, whatever the key.
+    #[must_use]
+    pub fn same_request(&self, other: &Self) -> bool {
+        self.generation == other.generation && self.requested_at == other.requested_at
+    }
+}
+
+/// The bodies that bunq's own sources give for creation, in the order in which they are tried
+/// (protocol §2.3, bunq-api §5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CreateBody {
+    /// `[{"status","display_name","redirect_url"}]`
+    Array,
+    /// `{"status","display_name","redirect_url"}`
+    Object,
+    /// `{"status":"ACTIVE"}`
+    StatusOnly,
+}
+
+impl CreateBody {
+    /// Every body, first choice first.
+    pub const ALL: [Self; 3] = [Self::Array, Self::Object, Self::StatusOnly];
+}
+
+/// A POST whose answer is not known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateSent {
+    /// When it was about to be sent.
+    pub at: Timestamp,
+    /// The body.
+    pub body: CreateBody,
+    /// When the first complete empty listing after it was begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub empty_at: Option<Timestamp>,
+}
+
+/// A body that the bank refused, in its own words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RefusedBody {
+    /// The body.
+    pub body: CreateBody,
+    /// What asked for it.
+    pub cause: Cause,
+    /// The bank's words, sanitised.
+    pub text: String,
+}
+
+/// What a write changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "kind", content = "url")]
+pub enum Target {
+    /// PUT `status`: ACTIVE.
+    Activate,
+    /// PUT `status`: CANCELLED.
+    Cancel,
+    /// PUT `redirect_url`.
+    RedirectUrl(String),
+    /// PUT `redirect_url` together with `status`.
+    RedirectUrlWithStatus(String),
+    /// POST `callback-url`.
+    Add(String),
+    /// PUT of an obsolete `callback-url`.
+    Replace(String),
+    /// DELETE `callback-url`.
+    Remove(String),
+}
+
+/// What became of a write.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "kind", content = "text")]
+pub enum Answer {
+    /// No answer arrived, or we stopped before it did.
+    #[default]
+    None,
+    /// The bank said yes.
+    Accepted,
+    /// The bank said no, in these words.
+    Refused(String),
+}
+
+/// One URL or field that was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Write {
+    /// What it changes.
+    pub target: Target,
+    /// What asked for it.
+    pub cause: Cause,
+    /// The bank's answer.
+    #[serde(default)]
+    pub answer: Answer,
+    /// Whether a later read showed the value.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub seen: bool,
+    /// When the value had vanished and was written again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repairs: Vec<Timestamp>,
+}
+
+impl Journal {
+    /// The last write to `target`.
+    #[must_use]
+    pub fn write(&self, target: &Target) -> Option<&Write> {
+        self.writes.iter().find(|write| write.target == *target)
+    }
+
+    pub(crate) fn write_mut(&mut self, target: &Target) -> Option<&mut Write> {
+        self.writes.iter_mut().find(|write| write.target == *target)
+    }
+
+    /// Whether a generation of the manifest has declared `url`.
+    #[must_use]
+    pub fn manages(&self, url: &str) -> bool {
+        self.managed_urls.iter().any(|managed| managed == url)
+    }
+
+    /// Remembers `urls` as ours.
+    pub(crate) fn manage(&mut self, urls: &[String]) {
+        for url in urls {
+            if !self.manages(url) {
+                self.managed_urls.push(url.clone());
+            }
+        }
+        while self.managed_urls.len() > MANAGED_URLS {
+            self.managed_urls.remove(0);
+        }
+    }
+
+    /// Forgets the client, so that another one may be found or made. What was declared stays ours.
+    pub(crate) fn forget_client(&mut self) {
+        self.oauth_client_id = None;
+        self.client_id = None;
+        self.origin = None;
+        self.create_sent = None;
+        self.refused_bodies.clear();
+        self.writes.clear();
+        self.cancelled_by_us = false;
+    }
+}

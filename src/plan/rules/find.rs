@@ -1,0 +1,194 @@
+//! Find the client, adopt it, or create it: never twice (protocol §2, §3).
+
+use jiff::{Timestamp, ToSpan};
+
+use super::{Facts, stalled};
+use crate::plan::{
+    action::{Action, Mutation, News, Step, Waiting},
+    journal::{CreateBody, CreateSent, Journal, Origin},
+    model::{Client, ClientStatus, DesiredStatus, Listing, Seen, Urls},
+    reason::Stall,
+};
+
+/// A late commit or a lagging list may hide a client this long (protocol §2.4).
+const CONFIRM_SECONDS: i64 = 60;
+/// A client that was just created may not be readable for this long.
+const READABLE_SECONDS: i64 = 300;
+
+/// While the journal names no client: list, then adopt the one there is or create one.
+pub(super) fn row(facts: &Facts<'_>) -> Option<Step> {
+    if facts.seen.journal.oauth_client_id.is_some() {
+        return None;
+    }
+    let Some(listing) = &facts.seen.listing else {
+        return Some(Step::Act(Action::ListClients));
+    };
+    let active: Vec<&Client> = listing.clients.iter().filter(|client| client.status == ClientStatus::Active).collect();
+    match active.as_slice() {
+        [client] => Some(adopt(facts, client)),
+        [] => none_active(facts, listing),
+        several => Some(stalled(facts, Stall::AmbiguousClients { count: several.len() })),
+    }
+}
+
+fn none_active(facts: &Facts<'_>, listing: &Listing) -> Option<Step> {
+    let settles = |client: &Client| matches!(client.status, ClientStatus::CancelledPending | ClientStatus::Other);
+    match facts.want.status {
+        DesiredStatus::Cancelled if facts.seen.journal.create_sent.is_none() => None,
+        _ if listing.clients.iter().any(settles) => Some(wait(facts, CONFIRM_SECONDS, Waiting::CancellationPending)),
+        DesiredStatus::Active | DesiredStatus::Cancelled => create(facts, listing),
+    }
+}
+
+/// Takes over the one ACTIVE client. It never cancels in the pass that adopts.
+fn adopt(facts: &Facts<'_>, client: &Client) -> Step {
+    let origin = origin(&facts.seen.journal, client);
+    let client_id = client.client_id.clone().unwrap_or_else(|| client.id.to_string());
+    if origin == Origin::Adopted {
+        if !facts.want.adopt {
+            return stalled(facts, Stall::ClientExists { client_id });
+        }
+        if facts.want.status == DesiredStatus::Cancelled {
+            return stalled(facts, Stall::AdoptionWouldCancel { client_id });
+        }
+    }
+    let mut journal = facts.seen.journal.clone();
+    journal.oauth_client_id = Some(client.id);
+    journal.client_id.clone_from(&client.client_id);
+    journal.origin = Some(origin);
+    journal.create_sent = None;
+    journal.refused_bodies.clear();
+    journal.manage(&facts.want.urls);
+    let news = match origin {
+        Origin::Created => News::Created { id: client.id },
+        Origin::Adopted => News::Adopted { client_id, foreign_urls: foreign_urls(&journal, client) },
+    };
+    Step::Act(Action::Record { journal: Box::new(journal), then: None, news: Some(news) })
+}
+
+/// After a POST whose answer was lost, a client that holds our URL, or none at all, is the one we made.
+pub(super) fn origin(journal: &Journal, client: &Client) -> Origin {
+    if journal.create_sent.is_none() {
+        return Origin::Adopted;
+    }
+    let is_ours = match &client.urls {
+        Urls::Entries(entries) => entries.is_empty() || entries.iter().any(|entry| journal.manages(&entry.url)),
+        Urls::Single(url) => url.is_empty() || journal.manages(url),
+        Urls::NotShown => true,
+    };
+    if is_ours { Origin::Created } else { Origin::Adopted }
+}
+
+fn foreign_urls(journal: &Journal, client: &Client) -> usize {
+    match &client.urls {
+        Urls::Entries(entries) => entries.iter().filter(|entry| !journal.manages(&entry.url)).count(),
+        Urls::Single(url) => usize::from(!url.is_empty() && !journal.manages(url)),
+        Urls::NotShown => 0,
+    }
+}
+
+/// Creates a client when the bank is known to have none.
+fn create(facts: &Facts<'_>, listing: &Listing) -> Option<Step> {
+    if let Some(sent) = &facts.seen.journal.create_sent {
+        return Some(confirm(facts, sent, listing));
+    }
+    if facts.want.status == DesiredStatus::Cancelled {
+        return None;
+    }
+    match next_body(facts) {
+        Ok(body) => {
+            let Step::Act(Action::Record { mut journal, then, news }) = facts.announce(Mutation::Create(body)) else {
+                return None;
+            };
+            journal.create_sent = Some(CreateSent { at: facts.now, body, empty_at: None });
+            Some(Step::Act(Action::Record { journal, then, news }))
+        }
+        Err(text) => Some(stalled(facts, Stall::CreateRefused { text })),
+    }
+}
+
+/// A lost answer: two complete empty listings, the second at least a minute after the attempt.
+fn confirm(facts: &Facts<'_>, sent: &CreateSent, listing: &Listing) -> Step {
+    let mut journal = facts.seen.journal.clone();
+    match sent.empty_at {
+        Some(first) if first < listing.at && later(sent.at, CONFIRM_SECONDS) <= listing.at => {
+            journal.create_sent = None;
+        }
+        Some(_) => {
+            let until = later(sent.at, CONFIRM_SECONDS).max(later(facts.now, 5));
+            return super::late_news(facts).unwrap_or(Step::Wait(until, Waiting::CreateUnconfirmed));
+        }
+        None => journal.create_sent = Some(CreateSent { empty_at: Some(listing.at), ..sent.clone() }),
+    }
+    Step::Act(Action::Record { journal: Box::new(journal), then: None, news: None })
+}
+
+/// The first body that the bank did not refuse for this cause, or its last refusal.
+fn next_body(facts: &Facts<'_>) -> Result<CreateBody, String> {
+    let refused: Vec<_> =
+        facts.seen.journal.refused_bodies.iter().filter(|refused| refused.cause == facts.want.cause).collect();
+    let is_refused = |body: CreateBody| refused.iter().any(|refusal| refusal.body == body);
+    let knows_status_only = refused.iter().any(|refusal| refusal.text.starts_with("Superfluous field"));
+    CreateBody::ALL
+        .into_iter()
+        .filter(|body| !knows_status_only || *body == CreateBody::StatusOnly)
+        .find(|body| !is_refused(*body))
+        .ok_or_else(|| refused.last().map(|refusal| refusal.text.clone()).unwrap_or_default())
+}
+
+/// A verified read of the client that the journal names.
+pub(super) fn read(facts: &Facts<'_>) -> Option<Step> {
+    let id = facts.seen.journal.oauth_client_id?;
+    if facts.client().is_some() {
+        return None;
+    }
+    match facts.seen.client {
+        Seen::Unknown | Seen::Present(_) => Some(Step::Act(Action::GetClient(id))),
+        Seen::Absent => Some(vanished(facts)),
+    }
+}
+
+fn vanished(facts: &Facts<'_>) -> Step {
+    let journal = &facts.seen.journal;
+    if facts.new_client_is_allowed() {
+        return give_up(facts);
+    }
+    if let Some(sent) = journal.create_sent.as_ref().filter(|_| journal.client_id.is_none()) {
+        let readable = later(sent.at, READABLE_SECONDS);
+        if facts.now < readable {
+            return wait(facts, 5, Waiting::ClientNotReadableYet);
+        }
+    }
+    stalled(facts, Stall::ClientVanished { client_id: facts.name_of_old_client() })
+}
+
+/// Forgets the client, as the annotation allows.
+pub(super) fn give_up(facts: &Facts<'_>) -> Step {
+    let mut journal = facts.seen.journal.clone();
+    let client_id = facts.name_of_old_client();
+    journal.forget_client();
+    Step::Act(Action::Record { journal: Box::new(journal), then: None, news: Some(News::GivenUp { client_id }) })
+}
+
+/// The journal knows the `client_id` and every declared URL before anything else is written.
+pub(super) fn identity(facts: &Facts<'_>) -> Option<Step> {
+    let client = facts.client()?;
+    let known = &facts.seen.journal;
+    let mut journal = known.clone();
+    if client.client_id.is_some() {
+        journal.client_id.clone_from(&client.client_id);
+        journal.create_sent = None;
+    }
+    journal.manage(&facts.want.urls);
+    let is_new = journal.client_id != known.client_id || journal.managed_urls != known.managed_urls;
+    is_new.then(|| Step::Act(Action::Record { journal: Box::new(journal), then: None, news: None }))
+}
+
+/// Waits some seconds from now; what was learned is stored first.
+pub(super) fn wait(facts: &Facts<'_>, seconds: i64, why: Waiting) -> Step {
+    super::late_news(facts).unwrap_or_else(|| Step::Wait(later(facts.now, seconds), why))
+}
+
+pub(super) fn later(at: Timestamp, seconds: i64) -> Timestamp {
+    at.saturating_add(seconds.seconds()).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,175 @@
+//! Redirect URLs: compared byte by byte, added before any is removed, others' never touched
+//! (protocol §4).
+
+use super::{
+    Facts, stalled,
+    write::{Permission, describe},
+};
+use crate::plan::{
+    action::{Action, Mutation, Step},
+    journal::{Origin, Target},
+    model::{Client, DesiredStatus, Entry, Seen, Urls},
+    reason::Stall,
+};
+
+/// Registers every declared URL and removes those that no longer are.
+pub(super) fn row(facts: &Facts<'_>) -> Option<Step> {
+    if facts.want.status == DesiredStatus::Cancelled {
+        return None;
+    }
+    let client = facts.client()?;
+    match &client.urls {
+        Urls::Entries(entries) => by_sub_resource(facts, client, entries),
+        Urls::Single(url) => by_put(facts, client, Some(url.as_str()).filter(|url| !url.is_empty())),
+        Urls::NotShown => match &facts.seen.callback_urls {
+            Seen::Unknown => Some(Step::Act(Action::ListCallbackUrls(client.id))),
+            Seen::Present(entries) => by_sub_resource(facts, client, entries),
+            Seen::Absent => by_put(facts, client, None),
+        },
+    }
+}
+
+fn by_sub_resource(facts: &Facts<'_>, client: &Client, entries: &[Entry]) -> Option<Step> {
+    let is_there = |url: &String| entries.iter().any(|entry| entry.url == *url);
+    let missing: Vec<&String> = facts.want.urls.iter().filter(|url| !is_there(url)).collect();
+    let obsolete: Vec<&Entry> = entries.iter().filter(|entry| is_obsolete(facts, &entry.url)).collect();
+    if missing.is_empty() {
+        return remove(facts, client, &obsolete);
+    }
+    // Whatever can still be done for any URL is done before one of them stops the pass.
+    let attempts: Vec<Step> = missing.iter().map(|url| add(facts, client, url, &obsolete, entries)).collect();
+    let acts = |step: &&Step| matches!(step, Step::Act(Action::Record { then: Some(_), .. }));
+    attempts.iter().find(acts).or(attempts.first()).cloned()
+}
+
+/// No longer declared, and ours to remove.
+fn is_obsolete(facts: &Facts<'_>, url: &str) -> bool {
+    let is_declared = facts.want.urls.iter().any(|wanted| wanted == url);
+    !is_declared && (facts.want.prune || facts.seen.journal.manages(url))
+}
+
+/// POST; where that is refused and an obsolete entry stands in the way, PUT that entry.
+fn add(facts: &Facts<'_>, client: &Client, url: &str, obsolete: &[&Entry], entries: &[Entry]) -> Step {
+    let post = Target::Add(url.to_owned());
+    match facts.permission(&post) {
+        Permission::Yes | Permission::Repair => {
+            facts.announce(Mutation::AddUrl { client: client.id, url: url.to_owned() })
+        }
+        Permission::Contested => stalled(facts, Stall::DriftContested { what: describe(&post) }),
+        Permission::Ignored => stalled(facts, not_applied(facts, url, entries)),
+        Permission::Refused(text) => replace(facts, client, url, text, obsolete, entries),
+    }
+}
+
+fn replace(
+    facts: &Facts<'_>,
+    client: &Client,
+    url: &str,
+    refusal: String,
+    obsolete: &[&Entry],
+    entries: &[Entry],
+) -> Step {
+    let refused = |text| Stall::RedirectUrlRefused { url: url.to_owned(), text };
+    let put = Target::Replace(url.to_owned());
+    match facts.permission(&put) {
+        Permission::Yes | Permission::Repair => match obsolete.iter().find_map(|entry| entry.id) {
+            Some(entry) => facts.announce(Mutation::ReplaceUrl { client: client.id, entry, url: url.to_owned() }),
+            None => stalled(facts, refused(refusal)),
+        },
+        Permission::Contested => stalled(facts, Stall::DriftContested { what: describe(&put) }),
+        Permission::Ignored => stalled(facts, not_applied(facts, url, entries)),
+        Permission::Refused(text) => stalled(facts, refused(text)),
+    }
+}
+
+/// Removes obsolete entries, each once per cause. One that cannot be removed is reported in the
+/// status and keeps nothing from being Ready.
+fn remove(facts: &Facts<'_>, client: &Client, obsolete: &[&Entry]) -> Option<Step> {
+    obsolete.iter().find_map(|entry| {
+        let target = Target::Remove(entry.url.clone());
+        match facts.permission(&target) {
+            Permission::Yes | Permission::Repair => {
+                let mutation = Mutation::RemoveUrl { client: client.id, entry: entry.id?, url: entry.url.clone() };
+                Some(facts.announce(mutation))
+            }
+            Permission::Ignored | Permission::Refused(_) | Permission::Contested => None,
+        }
+    })
+}
+
+/// The scalar `redirect_url`: PUT replaces it, so what is there must be ours.
+fn by_put(facts: &Facts<'_>, client: &Client, stored: Option<&str>) -> Option<Step> {
+    let [wanted] = facts.want.urls.as_slice() else {
+        return Some(stalled(facts, Stall::OneRedirectUrlOnly));
+    };
+    if stored == Some(wanted) {
+        return None;
+    }
+    if !may_replace(facts, stored) {
+        return Some(stalled(facts, Stall::RedirectUrlOccupied { stored: stored.map(str::to_owned) }));
+    }
+    let shown: Vec<Entry> = stored.map(|url| Entry { id: None, url: url.to_owned() }).into_iter().collect();
+    Some(put(facts, client, wanted, false, &shown))
+}
+
+fn may_replace(facts: &Facts<'_>, stored: Option<&str>) -> bool {
+    let journal = &facts.seen.journal;
+    facts.want.prune
+        || match stored {
+            Some(url) => journal.manages(url) || is_our_write(facts, url),
+            // Nothing is shown: an adopted client may hold anything.
+            None => {
+                journal.origin == Some(Origin::Created)
+                    || matches!(facts.client(), Some(Client { urls: Urls::Single(_), .. }))
+            }
+        }
+}
+
+/// What the bank made of a URL that we sent is ours too: on this route there is room for one only.
+fn is_our_write(facts: &Facts<'_>, url: &str) -> bool {
+    facts.seen.journal.managed_urls.iter().any(|managed| looks_like(managed, url))
+}
+
+fn put(facts: &Facts<'_>, client: &Client, url: &str, with_status: bool, shown: &[Entry]) -> Step {
+    let target =
+        if with_status { Target::RedirectUrlWithStatus(url.to_owned()) } else { Target::RedirectUrl(url.to_owned()) };
+    match facts.permission(&target) {
+        Permission::Yes | Permission::Repair => {
+            facts.announce(Mutation::PutRedirectUrl { client: client.id, url: url.to_owned(), with_status })
+        }
+        Permission::Contested => stalled(facts, Stall::DriftContested { what: describe(&target) }),
+        Permission::Ignored => stalled(facts, not_applied(facts, url, shown)),
+        Permission::Refused(_) if !with_status => put(facts, client, url, true, shown),
+        Permission::Refused(text) => stalled(facts, Stall::RedirectUrlRefused { url: url.to_owned(), text }),
+    }
+}
+
+fn not_applied(facts: &Facts<'_>, sent: &str, entries: &[Entry]) -> Stall {
+    let is_candidate = |entry: &&Entry| looks_like(sent, &entry.url) && !facts.want.urls.contains(&entry.url);
+    let stored = entries.iter().find(is_candidate).map(|entry| entry.url.clone());
+    Stall::RedirectUrlNotApplied { sent: sent.to_owned(), stored }
+}
+
+/// Whether `stored` is what a bank could have made of `sent`: a slash, a case, a default port.
+fn looks_like(sent: &str, stored: &str) -> bool {
+    let plain = |url: &str| {
+        let url = url.to_ascii_lowercase().replacen(":443/", "/", 1);
+        url.trim_end_matches('/').trim_end_matches(":443").to_owned()
+    };
+    plain(sent) == plain(stored)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::looks_like;
+
+    #[test]
+    fn a_slash_a_case_or_a_default_port_is_recognised_as_the_same_url() {
+        for stored in ["https://a.example/", "HTTPS://A.example", "https://a.example:443/", "https://a.example"] {
+            assert!(looks_like("https://a.example", stored), "{stored}");
+        }
+        for stored in ["https://a.example/x", "https://b.example", "http://a.example"] {
+            assert!(!looks_like("https://a.example", stored), "{stored}");
+        }
+    }
+}
