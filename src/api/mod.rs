@@ -1,1 +1,52 @@
-//! placeholder
+//! The custom resource: what a person writes ([`spec`]), what the operator
+//! answers ([`status`]) and the definition that a cluster installs ([`crd`]).
+//!
+//! This layer knows Kubernetes' conventions and nothing of the bank's protocol.
+
+pub mod condition;
+pub mod crd;
+pub mod format;
+pub mod interval;
+pub mod rules;
+pub mod spec;
+pub mod status;
+pub mod validate;
+
+pub use condition::{Condition, ConditionStatus};
+pub use crd::crd;
+pub use interval::{InvalidInterval, ResyncInterval};
+pub use spec::{
+    AdoptionPolicy, ApiKeySecretRef, BunqOAuthClient, BunqOAuthClientSpec, Credentials,
+    DeletionPolicy, DesiredStatus, Environment, KeyNames, OutputSecret, SecretFormat, SecretKeys,
+};
+pub use status::{Binding, BunqOAuthClientStatus, RedirectUrlStatus};
+pub use validate::Violation;
+
+/// The API group.
+pub const GROUP: &str = "bunq-operator.io";
+/// The one served and stored version.
+pub const VERSION: &str = "v1alpha1";
+/// The kind.
+pub const KIND: &str = "BunqOAuthClient";
+/// The resource's plural, as it stands in URLs and in RBAC rules.
+pub const PLURAL: &str = "bunqoauthclients";
+
+/// Set by a person (or by `flux reconcile`) to ask for a pass now; any new
+/// value counts. Answered by `status.lastHandledReconcileAt` (C29).
+pub const ANNOTATION_REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
+/// Its value names the client id that may be given up for a new client
+/// (protocol §6).
+pub const ANNOTATION_ALLOW_NEW_CLIENT: &str = "bunq-operator.io/allow-new-client";
+/// Its value names the adopted client id that a deletion may cancel
+/// (protocol §10).
+pub const ANNOTATION_CONFIRM_CANCEL: &str = "bunq-operator.io/confirm-cancel";
+/// On the output Secret: the data keys the operator wrote, so that a renamed
+/// key does not leave its old value behind (design D12).
+pub const ANNOTATION_KEYS: &str = "bunq-operator.io/keys";
+/// The finalizer of `deletionPolicy: Cancel` (design D6).
+pub const FINALIZER: &str = "bunq-operator.io/cancel-client";
+/// The name under which every write of this operator stands in
+/// `managedFields`.
+pub const FIELD_MANAGER: &str = "bunq-oauth-operator";
+/// The label of servicebinding.io's "provisioned services" (C24).
+pub const LABEL_PROVISIONED_SERVICE: &str = "servicebinding.io/provisioned-service";

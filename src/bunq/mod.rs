@@ -1,1 +1,52 @@
-//! placeholder
+//! The bank's REST conversation: typed, signed, verified.
+//!
+//! Facts are cited as `bunq-api §n`, faults and threats by id (`F21`, `H01`).
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`base_url`] | where a bank lives: [`Environment`], [`BaseUrl`], [`Endpoints`] |
+//! | [`call`] | every request by name: method, path template |
+//! | [`transport`], [`http`] | the one seam, and the real thing behind it |
+//! | [`secret`], [`signature`] | API keys, key pairs, the bank's key |
+//! | [`envelope`], [`exchange`] | building requests, verifying and decoding answers |
+//! | [`client`], [`handshake`], [`oauth_client`], [`callback`], [`credential_ip`] | the calls |
+//! | [`context`] | what a handshake leaves behind and which step is next (pure) |
+//! | [`limit`] | the bank's windows (pure) |
+//! | [`error`], [`classify`], [`bank_text`] | what can go wrong, in the bank's own (sanitised) words |
+
+mod bank_text;
+mod base_url;
+mod call;
+mod callback;
+mod classify;
+mod client;
+mod context;
+mod credential_ip;
+mod envelope;
+mod error;
+mod exchange;
+mod handshake;
+mod http;
+mod limit;
+mod oauth_client;
+mod secret;
+mod signature;
+mod transport;
+
+pub use base_url::{BaseUrl, BaseUrlError, Endpoints, Environment};
+pub use call::{Call, Method};
+pub use callback::CallbackUrl;
+pub use client::{Access, Bank, Installed, Reply};
+pub use context::{
+    Context, DeviceRecord, HandshakeStep, InstallationRecord, MAX_REINSTALLATIONS_PER_DAY,
+    SessionRecord, next_step, reinstallation_wait, session_usable_until,
+};
+pub use credential_ip::PermittedDevice;
+pub use error::{Answer, Class, Distrust, Error};
+pub use handshake::{DeviceId, Installation, Session, User, UserKind};
+pub use http::{HttpOptions, HttpTransport, HttpTransportError};
+pub use limit::{LimitMode, Limiter, Priority};
+pub use oauth_client::{ClientStatus, CreateBody, OauthClient, Page, UpdateBody, Urls};
+pub use secret::ApiKey;
+pub use signature::{KeyError, KeyPair, ServerKey, SignatureError};
+pub use transport::{Fault, MAX_BODY, Request, Response, Stage, Transport, TransportError};

@@ -1,0 +1,182 @@
+//! What stands in `{"Response": [{"Type": {…}}, …]}`: read by key, never by position, with
+//! unknown fields ignored and `null` as absent.
+
+use secrecy::SecretString;
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use zeroize::Zeroizing;
+
+use super::{call::Call, client::Reply, error::Error, oauth_client::OauthClient};
+
+/// A success whose bytes may be read.
+pub(super) struct Believed {
+    pub(super) call: Call,
+    pub(super) status: u16,
+    pub(super) request_id: String,
+    pub(super) response_id: Option<String>,
+    pub(super) body: Zeroizing<Vec<u8>>,
+}
+
+/// A list of items and where older ones are.
+#[derive(Deserialize)]
+pub(super) struct Envelope {
+    #[serde(rename = "Response")]
+    pub(super) items: Vec<Item>,
+    #[serde(rename = "Pagination")]
+    pub(super) pagination: Option<Pagination>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Pagination {
+    pub(super) older_url: Option<String>,
+}
+
+/// Every type that this conversation reads; an item has one of them.
+#[derive(Deserialize)]
+pub(super) struct Item {
+    #[serde(rename = "Id")]
+    pub(super) id: Option<IdItem>,
+    #[serde(rename = "Token")]
+    pub(super) token: Option<TokenItem>,
+    #[serde(rename = "ServerPublicKey")]
+    pub(super) server_public_key: Option<ServerPublicKeyItem>,
+    #[serde(rename = "UserPerson")]
+    pub(super) user_person: Option<UserItem>,
+    #[serde(rename = "UserCompany")]
+    pub(super) user_company: Option<UserItem>,
+    #[serde(rename = "UserApiKey")]
+    pub(super) user_api_key: Option<UserItem>,
+    #[serde(rename = "UserPaymentServiceProvider")]
+    pub(super) user_payment_service_provider: Option<UserItem>,
+    #[serde(rename = "OauthClient")]
+    pub(super) oauth_client: Option<OauthClient>,
+    #[serde(rename = "OauthCallbackUrl")]
+    pub(super) oauth_callback_url: Option<CallbackItem>,
+    #[serde(rename = "CredentialPasswordIp")]
+    pub(super) credential_password_ip: Option<CredentialItem>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct IdItem {
+    pub(super) id: u64,
+}
+
+#[derive(Deserialize)]
+pub(super) struct TokenItem {
+    pub(super) token: SecretString,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ServerPublicKeyItem {
+    pub(super) server_public_key: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct UserItem {
+    pub(super) id: u64,
+    /// Of any JSON type: a strange one counts as missing.
+    #[serde(default, deserialize_with = "seconds")]
+    pub(super) session_timeout: Option<u64>,
+    pub(super) requested_by_user: Option<RequestedByUser>,
+}
+
+/// Whom a `UserApiKey` acts for; these may have no id (`bunq-api §2`).
+#[derive(Deserialize)]
+pub(super) struct RequestedByUser {
+    #[serde(rename = "UserPerson")]
+    pub(super) user_person: Option<Timed>,
+    #[serde(rename = "UserCompany")]
+    pub(super) user_company: Option<Timed>,
+    #[serde(rename = "UserPaymentServiceProvider")]
+    pub(super) user_payment_service_provider: Option<Timed>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Timed {
+    #[serde(default, deserialize_with = "seconds")]
+    pub(super) session_timeout: Option<u64>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct CallbackItem {
+    pub(super) id: Option<u64>,
+    pub(super) url: String,
+}
+
+/// Only what is needed: `token_value` is a secret and is never read.
+#[derive(Deserialize)]
+pub(super) struct CredentialItem {
+    pub(super) status: Option<String>,
+    pub(super) permitted_device: Option<PermittedDeviceItem>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct PermittedDeviceItem {
+    pub(super) ip: Option<String>,
+}
+
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    Ok(serde_json::Value::deserialize(deserializer)?.as_u64())
+}
+
+impl Believed {
+    /// The items of the answer.
+    pub(super) fn envelope(&self) -> Result<Envelope, Error> {
+        self.decode()
+    }
+
+    fn decode<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            // Its text can hold values; category and place cannot.
+            let kind = match error.classify() {
+                serde_json::error::Category::Syntax => "it is not JSON",
+                serde_json::error::Category::Eof => "it ends in the middle",
+                serde_json::error::Category::Data | serde_json::error::Category::Io => {
+                    "it does not have the expected form"
+                }
+            };
+            let place = format!("{kind} (line {}, column {})", error.line(), error.column());
+            self.senseless(&place)
+        })
+    }
+
+    /// The answer lacks something or contradicts itself.
+    pub(super) fn senseless(&self, reason: &str) -> Error {
+        Error::Decode {
+            call: self.call,
+            status: self.status,
+            reason: reason.to_owned(),
+            request_id: self.request_id.clone(),
+            response_id: self.response_id.clone(),
+        }
+    }
+
+    /// The answer describes something else than was asked for.
+    pub(super) fn other_object(&self) -> Error {
+        Error::Distrust {
+            call: self.call,
+            status: self.status,
+            reason: super::error::Distrust::OtherObject,
+            request_id: self.request_id.clone(),
+            response_id: self.response_id.clone(),
+        }
+    }
+
+    /// The answer, done with.
+    pub(super) fn reply<T>(self, value: T) -> Reply<T> {
+        Reply {
+            value,
+            request_id: self.request_id,
+            response_id: self.response_id,
+        }
+    }
+}
+
+impl Envelope {
+    /// The one id of a create's answer; the `Id` item, wherever it stands.
+    pub(super) fn id(&self) -> Option<u64> {
+        self.items
+            .iter()
+            .find_map(|item| item.id.as_ref())
+            .map(|item| item.id)
+    }
+}

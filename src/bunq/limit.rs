@@ -1,0 +1,224 @@
+//! The bank's windows (`bunq-api §7`), as a queue that tells everybody when to come back.
+//!
+//! No clock and no waiting inside: callers pass monotonic time and keep the wait (`D16`).
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use super::{
+    base_url::Environment,
+    call::{Call, Method},
+};
+
+/// Whether the bank's limits are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitMode {
+    /// As the bank publishes them, with a margin.
+    Bunq,
+    /// Not at all: for tests against a local bank.
+    Off,
+}
+
+/// Who goes first (protocol §8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    /// A key that dies unless it is used soon.
+    NewKey,
+    /// A deletion with a deadline.
+    Deletion,
+    /// Somebody changed something and waits.
+    Change,
+    /// Routine.
+    Resync,
+}
+
+/// How long an asker may be late before it loses its place.
+const GRACE: Duration = Duration::from_secs(5);
+/// After this many windows a waiting asker moves up by one priority.
+const PATIENCE: u32 = 10;
+
+/// One process's queue for every (environment, call).
+#[derive(Debug)]
+pub struct Limiter {
+    mode: LimitMode,
+    lanes: Mutex<BTreeMap<(Environment, Call), Lane>>,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    /// When the last slots were taken, oldest first.
+    taken: VecDeque<Duration>,
+    /// Nobody goes before this.
+    closed_until: Duration,
+    waiting: Vec<Waiter>,
+    arrivals: u64,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    who: String,
+    priority: Priority,
+    arrival: u64,
+    since: Duration,
+    due: Duration,
+}
+
+/// So many calls in any stretch of so long.
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    calls: usize,
+    length: Duration,
+}
+
+/// The bank's window with 10 % margin for the time between leaving here and arriving there.
+fn window(call: Call) -> Window {
+    let (calls, length) = match (call, call.method()) {
+        (Call::CreateSession, _) => (1, Duration::from_secs(33)),
+        (_, Method::Get) => (3, Duration::from_millis(3300)),
+        (_, Method::Post | Method::Delete) => (5, Duration::from_millis(3300)),
+        (_, Method::Put) => (2, Duration::from_millis(3300)),
+    };
+    Window { calls, length }
+}
+
+impl Limiter {
+    /// An empty queue.
+    #[must_use]
+    pub fn new(mode: LimitMode) -> Self {
+        Self {
+            mode,
+            lanes: Mutex::default(),
+        }
+    }
+
+    /// Zero: go now, the slot is taken. Otherwise: ask again after that long; `who` keeps its
+    /// place until then (and 5 s more). Asking early changes nothing.
+    pub fn reserve(
+        &self,
+        who: &str,
+        environment: Environment,
+        call: Call,
+        priority: Priority,
+        now: Duration,
+    ) -> Duration {
+        match self.mode {
+            LimitMode::Off => Duration::ZERO,
+            LimitMode::Bunq => self.with_lane(environment, call, |lane| {
+                lane.reserve(who, priority, now, window(call))
+            }),
+        }
+    }
+
+    /// The bank throttled: nobody makes this call before `until` (monotonic).
+    pub fn throttled(&self, environment: Environment, call: Call, until: Duration) {
+        self.with_lane(environment, call, |lane| {
+            lane.closed_until = lane.closed_until.max(until);
+        });
+    }
+
+    /// After a restart: the last session was opened `elapsed` ago, by this process or another.
+    pub fn seed_session(&self, environment: Environment, elapsed: Duration, now: Duration) {
+        let left = window(Call::CreateSession).length.saturating_sub(elapsed);
+        self.throttled(environment, Call::CreateSession, now + left);
+    }
+
+    fn with_lane<T>(
+        &self,
+        environment: Environment,
+        call: Call,
+        work: impl FnOnce(&mut Lane) -> T,
+    ) -> T {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        work(lanes.entry((environment, call)).or_default())
+    }
+}
+
+impl Lane {
+    fn reserve(
+        &mut self,
+        who: &str,
+        priority: Priority,
+        now: Duration,
+        window: Window,
+    ) -> Duration {
+        self.forget(now, window);
+        self.queue(who, priority, now);
+        self.waiting
+            .sort_by_key(|waiter| (waiter.rank(now, window), waiter.arrival));
+        let Some(place) = self.waiting.iter().position(|waiter| waiter.who == who) else {
+            return Duration::ZERO;
+        };
+        let due = self.slot(place, now, window);
+        if due <= now {
+            self.waiting.remove(place);
+            self.taken.push_back(now);
+            return Duration::ZERO;
+        }
+        if let Some(waiter) = self.waiting.get_mut(place) {
+            waiter.due = due;
+        }
+        due - now
+    }
+
+    /// Old slots, and askers that never came back.
+    fn forget(&mut self, now: Duration, window: Window) {
+        while self
+            .taken
+            .front()
+            .is_some_and(|taken| *taken + window.length <= now)
+        {
+            self.taken.pop_front();
+        }
+        self.waiting.retain(|waiter| waiter.due + GRACE >= now);
+    }
+
+    fn queue(&mut self, who: &str, priority: Priority, now: Duration) {
+        if let Some(waiter) = self.waiting.iter_mut().find(|waiter| waiter.who == who) {
+            waiter.priority = priority;
+            waiter.due = waiter.due.max(now);
+            return;
+        }
+        self.arrivals += 1;
+        self.waiting.push(Waiter {
+            who: who.to_owned(),
+            priority,
+            arrival: self.arrivals,
+            since: now,
+            due: now,
+        });
+    }
+
+    /// When the asker at this place may go if everybody before it goes as soon as possible.
+    fn slot(&self, place: usize, now: Duration, window: Window) -> Duration {
+        let mut taken = self.taken.clone();
+        let mut due = now.max(self.closed_until);
+        for _ in 0..=place {
+            due = match taken.len().checked_sub(window.calls) {
+                Some(index) => taken
+                    .get(index)
+                    .map_or(due, |oldest| due.max(*oldest + window.length)),
+                None => due,
+            };
+            taken.push_back(due);
+        }
+        due
+    }
+}
+
+impl Waiter {
+    /// Its priority, better the longer it waits: so nobody starves.
+    fn rank(&self, now: Duration, window: Window) -> u32 {
+        let level = match self.priority {
+            Priority::NewKey => 0_u32,
+            Priority::Deletion => 1,
+            Priority::Change => 2,
+            Priority::Resync => 3,
+        };
+        let patience = (window.length * PATIENCE).as_millis();
+        let waited = now.saturating_sub(self.since).as_millis() / patience.max(1);
+        level.saturating_sub(u32::try_from(waited).unwrap_or(u32::MAX))
+    }
+}
