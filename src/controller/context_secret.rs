@@ -1,0 +1,185 @@
+//! The context Secret: how a handshake is written down (D7). Pure.
+
+use std::collections::BTreeMap;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use jiff::Timestamp;
+use k8s_openapi::{ByteString, api::core::v1::Secret};
+use kube::api::ObjectMeta;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::bunq::{ApiKey, Context, DeviceRecord, Environment, InstallationRecord, SessionRecord, UserKind};
+
+/// Marks our context Secrets and claims, for the sweeper's lists.
+pub(crate) const LABEL_PART: &str = "bunq-operator.io/part";
+pub(crate) const PART_CONTEXT: &str = "context";
+const TYPE: &str = "bunq-operator.io/context";
+
+/// A context, and what only the operator remembers beside it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stored {
+    pub(crate) context: Context,
+    /// When the bank refused this very key, oldest first (`S8`).
+    pub(crate) refusals: Vec<Timestamp>,
+    /// The address that the bank bound the key to.
+    pub(crate) bound_ip: Option<String>,
+}
+
+/// The name: SHA-256 of environment and key. Keys are random, so no salt is needed.
+pub(crate) fn name(environment: Environment, key: &ApiKey) -> String {
+    let mut bytes = zeroize::Zeroizing::new(environment.as_str().as_bytes().to_vec());
+    bytes.push(0);
+    bytes.extend_from_slice(key.expose().as_bytes());
+    format!("bunq-context-{}", sha256_hex(&bytes))
+}
+
+/// Lower-case hexadecimal SHA-256.
+pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
+    let hash = digest(&SHA256, bytes);
+    hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub(crate) fn to_secret(name: &str, environment: Environment, stored: &Stored, resource_version: Option<&str>) -> Secret {
+    let mut data: BTreeMap<String, ByteString> = BTreeMap::new();
+    let mut put = |key: &str, value: &str| {
+        data.insert(key.to_owned(), ByteString(value.as_bytes().to_vec()));
+    };
+    let context = &stored.context;
+    put("environment", environment.as_str());
+    if let Some(pem) = &context.key_pair_pem {
+        put("private-key", pem.expose_secret());
+    }
+    if let Some(installation) = &context.installation {
+        put("installation-token", installation.token.expose_secret());
+        put("server-public-key", &installation.server_key_pem);
+    }
+    match context.device {
+        Some(DeviceRecord::Registered(id)) => put("device", &id.to_string()),
+        Some(DeviceRecord::Existing) => put("device", "existing"),
+        None => {}
+    }
+    if let Some(session) = &context.session {
+        put("session-token", session.token.expose_secret());
+        put("session-user", &session.user_id.to_string());
+        put("session-user-kind", session.kind.as_str());
+        put("session-expires", &session.expires_at.to_string());
+    }
+    if let Some(at) = context.last_session_at {
+        put("last-session", &at.to_string());
+    }
+    put("reinstallations", &join(&context.reinstallations));
+    put("refusals", &join(&stored.refusals));
+    if let Some(ip) = &stored.bound_ip {
+        put("bound-ip", ip);
+    }
+    Secret {
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            resource_version: resource_version.map(str::to_owned),
+            labels: Some(labels(PART_CONTEXT)),
+            ..ObjectMeta::default()
+        },
+        type_: Some(TYPE.to_owned()),
+        data: Some(data),
+        ..Secret::default()
+    }
+}
+
+/// Labels of everything that the operator keeps in its own namespace.
+pub(crate) fn labels(part: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        ("app.kubernetes.io/managed-by".to_owned(), crate::api::FIELD_MANAGER.to_owned()),
+        (LABEL_PART.to_owned(), part.to_owned()),
+    ])
+}
+
+/// Reads a context Secret. A part that cannot be understood counts as missing, so that the
+/// handshake begins again there; the times survive (`F39`).
+pub(crate) fn from_secret(secret: &Secret) -> Stored {
+    let text = |key: &str| -> Option<&str> { std::str::from_utf8(&secret.data.as_ref()?.get(key)?.0).ok().filter(|text| !text.is_empty()) };
+    let time = |key: &str| text(key).and_then(|text| text.parse::<Timestamp>().ok());
+    let secret_text = |key: &str| text(key).map(SecretString::from);
+    let times = |key: &str| -> Vec<Timestamp> { text(key).into_iter().flat_map(str::split_whitespace).filter_map(|time| time.parse().ok()).collect() };
+    let installation = || -> Option<InstallationRecord> {
+        Some(InstallationRecord { token: secret_text("installation-token")?, server_key_pem: text("server-public-key")?.to_owned() })
+    };
+    let session = || -> Option<SessionRecord> {
+        Some(SessionRecord {
+            token: secret_text("session-token")?,
+            user_id: text("session-user")?.parse().ok()?,
+            kind: UserKind::parse(text("session-user-kind")?)?,
+            expires_at: time("session-expires")?,
+        })
+    };
+    let device = || match text("device")? {
+        "existing" => Some(DeviceRecord::Existing),
+        id => id.parse().ok().map(DeviceRecord::Registered),
+    };
+    Stored {
+        context: Context {
+            key_pair_pem: secret_text("private-key"),
+            installation: installation(),
+            device: device(),
+            session: session(),
+            last_session_at: time("last-session"),
+            reinstallations: times("reinstallations"),
+        },
+        refusals: times("refusals"),
+        bound_ip: text("bound-ip").map(str::to_owned),
+    }
+}
+
+fn join(times: &[Timestamp]) -> String {
+    times.iter().map(Timestamp::to_string).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn full() -> Stored {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        Stored {
+            context: Context {
+                key_pair_pem: Some("pem".into()),
+                installation: Some(InstallationRecord { token: "installation".into(), server_key_pem: "server".to_owned() }),
+                device: Some(DeviceRecord::Registered(7)),
+                session: Some(SessionRecord { token: "session".into(), user_id: 42, kind: UserKind::Company, expires_at: at(9_000) }),
+                last_session_at: Some(at(8_000)),
+                reinstallations: vec![at(1_000), at(2_000)],
+            },
+            refusals: vec![at(3_000)],
+            bound_ip: Some("203.0.113.7".to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_context_survives_being_written_down() {
+        let secret = to_secret("x", Environment::Sandbox, &full(), None);
+        let again = to_secret("x", Environment::Sandbox, &from_secret(&secret), None);
+        assert_eq!(secret, again);
+        assert!(from_secret(&secret).context.session.is_some());
+    }
+
+    #[test]
+    fn a_broken_part_counts_as_missing_and_the_times_survive() {
+        let mut secret = to_secret("x", Environment::Sandbox, &full(), None);
+        let data = secret.data.as_mut().unwrap();
+        data.insert("session-expires".to_owned(), ByteString(b"yesterday".to_vec()));
+        data.remove("server-public-key");
+        let stored = from_secret(&secret);
+        assert!(stored.context.session.is_none());
+        assert!(stored.context.installation.is_none());
+        assert_eq!(stored.context.reinstallations.len(), 2);
+        assert_eq!(stored.refusals.len(), 1);
+    }
+
+    #[test]
+    fn the_name_depends_on_environment_and_key_and_shows_neither() {
+        let key = ApiKey::new("sandbox_abc").unwrap();
+        let sandbox = name(Environment::Sandbox, &key);
+        assert_ne!(sandbox, name(Environment::Production, &key));
+        assert_ne!(sandbox, name(Environment::Sandbox, &ApiKey::new("sandbox_abd").unwrap()));
+        assert!(!sandbox.contains("abc") && sandbox.len() <= 253);
+    }
+}

@@ -1,0 +1,165 @@
+//! Keeps one context per (environment, API key): in memory, and in a Secret of the operator's
+//! namespace, so that restarts cost no handshake and no session (D7).
+
+use std::{collections::HashMap, sync::Arc};
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, api::PostParams};
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::{
+    context_secret::{self, Stored},
+    error::Stop,
+    kube_call::{absent, failed_with, kube_call},
+};
+use crate::bunq::{ApiKey, Environment, KeyPair, ServerKey};
+
+/// One context. Locked by whoever works on it: everybody else with the same key waits (`F18`).
+pub(crate) struct Entry {
+    pub(crate) name: String,
+    pub(crate) environment: Environment,
+    pub(crate) stored: Stored,
+    pub(crate) resource_version: Option<String>,
+    /// Whether memory and Secret differ.
+    pub(crate) dirty: bool,
+    loaded: bool,
+    /// The parsed key pair and server key of `stored`.
+    pub(crate) keys: Option<Keys>,
+    /// Since when the bank's signatures have been invalid.
+    pub(crate) distrusted_since: Option<Timestamp>,
+    /// When it was last asked for.
+    pub(crate) used_at: Option<Timestamp>,
+}
+
+/// What signs and verifies.
+#[derive(Clone)]
+pub(crate) struct Keys {
+    pub(crate) own: Arc<KeyPair>,
+    pub(crate) server: Option<ServerKey>,
+}
+
+/// All contexts of this process.
+pub(crate) struct ContextStore {
+    api: Api<Secret>,
+    namespace: String,
+    entries: Mutex<HashMap<String, Arc<Mutex<Entry>>>>,
+}
+
+impl ContextStore {
+    pub(crate) fn new(client: kube::Client, namespace: &str) -> Self {
+        Self { api: Api::namespaced(client, namespace), namespace: namespace.to_owned(), entries: Mutex::default() }
+    }
+
+    /// The context of a key, not loaded yet.
+    pub(crate) async fn of_key(&self, environment: Environment, key: &ApiKey) -> Arc<Mutex<Entry>> {
+        self.named(&context_secret::name(environment, key), environment).await
+    }
+
+    /// The context of this name, not loaded yet.
+    pub(crate) async fn named(&self, name: &str, environment: Environment) -> Arc<Mutex<Entry>> {
+        let mut entries = self.entries.lock().await;
+        let entry = entries.entry(name.to_owned()).or_insert_with(|| {
+            Arc::new(Mutex::new(Entry {
+                name: name.to_owned(),
+                environment,
+                stored: Stored::default(),
+                resource_version: None,
+                dirty: false,
+                loaded: false,
+                keys: None,
+                distrusted_since: None,
+                used_at: None,
+            }))
+        });
+        Arc::clone(entry)
+    }
+
+    /// Namespace and name, for messages.
+    pub(crate) fn locate(&self, name: &str) -> String {
+        format!("{}/{name}", self.namespace)
+    }
+
+    /// Reads the Secret unless memory is as good.
+    pub(crate) async fn load(&self, entry: &mut Entry) -> Result<(), Stop> {
+        if entry.loaded {
+            return Ok(());
+        }
+        let what = || format!("Secret {}", self.locate(&entry.name));
+        let secret = absent(kube_call("get", what, self.api.get(&entry.name)).await)?;
+        entry.resource_version = secret.as_ref().and_then(|secret| secret.metadata.resource_version.clone());
+        entry.stored = secret.as_ref().map(context_secret::from_secret).unwrap_or_default();
+        entry.keys = None;
+        entry.dirty = false;
+        entry.loaded = true;
+        Ok(())
+    }
+
+    /// Writes the Secret if memory is ahead. When somebody else wrote it, memory is given up: the
+    /// next pass reads again.
+    pub(crate) async fn save(&self, entry: &mut Entry) -> Result<(), Stop> {
+        if !entry.dirty {
+            return Ok(());
+        }
+        let secret = context_secret::to_secret(&entry.name, entry.environment, &entry.stored, entry.resource_version.as_deref());
+        let what = || format!("Secret {}", self.locate(&entry.name));
+        let result = if entry.resource_version.is_some() {
+            kube_call("update", what, self.api.replace(&entry.name, &PostParams::default(), &secret)).await
+        } else {
+            kube_call("create", what, self.api.create(&PostParams::default(), &secret)).await
+        };
+        if failed_with(&result, 409) || failed_with(&result, 404) {
+            entry.loaded = false;
+        }
+        entry.resource_version = result?.metadata.resource_version;
+        entry.dirty = false;
+        Ok(())
+    }
+
+    /// Forgets what is in memory and reads again next time.
+    pub(crate) fn reload(entry: &mut Entry) {
+        entry.loaded = false;
+    }
+
+    /// Every context that this process has asked for, by name, with the time of the last use.
+    pub(crate) async fn uses(&self) -> Vec<(String, Option<Timestamp>)> {
+        let entries = self.entries.lock().await;
+        let mut uses = Vec::with_capacity(entries.len());
+        for (name, entry) in entries.iter() {
+            // A context in use right now needs no time.
+            uses.push((name.clone(), entry.try_lock().ok().and_then(|entry| entry.used_at)));
+        }
+        uses
+    }
+
+    /// Drops a context from memory.
+    pub(crate) async fn forget(&self, name: &str) {
+        self.entries.lock().await.remove(name);
+    }
+}
+
+impl Entry {
+    /// The parsed keys of the stored context.
+    pub(crate) fn keys(&mut self, locate: impl Fn(&str) -> String) -> Result<Keys, Stop> {
+        use secrecy::ExposeSecret;
+        if let Some(keys) = &self.keys {
+            return Ok(keys.clone());
+        }
+        let fail = |source| Stop::KeyPair { context: locate(&self.name), source };
+        let pem = self.stored.context.key_pair_pem.as_ref().ok_or_else(|| fail(crate::bunq::KeyError::Pem))?;
+        let own = Arc::new(KeyPair::from_pkcs8_pem(pem.expose_secret()).map_err(fail)?);
+        let installation = self.stored.context.installation.as_ref();
+        let server = installation.map(|known| ServerKey::from_spki_pem(&known.server_key_pem)).transpose().map_err(fail)?;
+        let keys = Keys { own, server };
+        self.keys = Some(keys.clone());
+        Ok(keys)
+    }
+
+    /// Notes a change of the stored context.
+    pub(crate) fn touch(&mut self) {
+        self.dirty = true;
+    }
+}
+
+/// The lock of one context.
+pub(crate) type Locked<'a> = MutexGuard<'a, Entry>;

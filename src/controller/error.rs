@@ -1,0 +1,291 @@
+//! Why a pass stops before the planner is done, what people read about it, and when to try again.
+
+use std::{fmt::Write as _, time::Duration};
+
+use jiff::Timestamp;
+use thiserror::Error;
+
+use crate::{
+    api::Violation,
+    bunq::{self, Class, Distrust},
+    plan::Reason,
+};
+
+/// Everything that stops a pass.
+#[derive(Debug, Error)]
+pub enum Stop {
+    /// The object is gone; there is nothing to report on.
+    #[error("the object is gone")]
+    Gone,
+    /// Nothing changed since the last attempt and its back-off is not over.
+    #[error("backing off until {until}")]
+    BackingOff {
+        /// When it is.
+        until: Timestamp,
+    },
+    /// `spec.suspend`.
+    #[error("suspended")]
+    Suspended,
+    /// The manifest breaks a rule.
+    #[error("refuse the manifest: {}", list(violations))]
+    InvalidSpec {
+        /// Each broken rule.
+        violations: Vec<Violation>,
+    },
+    /// The operator may not use Secrets in the namespace.
+    #[error("use Secrets in namespace {namespace}: forbidden")]
+    NamespaceNotGranted {
+        /// The tenant's namespace.
+        namespace: String,
+    },
+    /// The Secret with the API key does not exist.
+    #[error("find Secret {secret}: it does not exist")]
+    CredentialsSecretNotFound {
+        /// Namespace and name.
+        secret: String,
+    },
+    /// The Secret lacks the key.
+    #[error("find key {key} in Secret {secret}: it has none")]
+    CredentialsKeyNotFound {
+        /// Namespace and name.
+        secret: String,
+        /// `apiKeySecretRef.key`.
+        key: String,
+    },
+    /// The key is empty.
+    #[error("read key {key} of Secret {secret}: it is empty")]
+    CredentialsKeyEmpty {
+        /// Namespace and name.
+        secret: String,
+        /// `apiKeySecretRef.key`.
+        key: String,
+    },
+    /// The API key belongs to another environment than the manifest, or than the claim.
+    #[error("use the API key for {wanted}: it belongs to {found}")]
+    EnvironmentMismatch {
+        /// What the manifest or the claim says.
+        wanted: &'static str,
+        /// What the key says.
+        found: &'static str,
+        /// Whether it is the claim that says so.
+        pinned: bool,
+        /// Namespace and name of the credentials.
+        secret: String,
+    },
+    /// The bank refused the API key.
+    #[error("log in: {text}")]
+    CredentialsRejected {
+        /// Everything that a person needs, see [`super::message`].
+        text: String,
+        /// When it may be tried again.
+        until: Timestamp,
+    },
+    /// The key opens the session of an app's user.
+    #[error("use the key: it is an OAuth access token")]
+    NotAnApiKey {
+        /// Namespace and name of the credentials.
+        secret: String,
+    },
+    /// The key belongs to another user than the claim.
+    #[error("use the API key: it belongs to another bunq user")]
+    UserChanged {
+        /// The user of the claim.
+        claimed: u64,
+        /// The user of the key.
+        found: u64,
+        /// What the annotation must name to go on with the new user.
+        client_id: Option<String>,
+    },
+    /// Another object holds the claim.
+    #[error("claim the bunq user: another object holds {claim}")]
+    UserAlreadyClaimed {
+        /// Namespace and name of the ConfigMap.
+        claim: String,
+    },
+    /// The bank's windows.
+    #[error("wait for the bank's limit until {until}")]
+    Limit {
+        /// Whose turn comes then.
+        until: Timestamp,
+        /// Which call waits.
+        call: String,
+    },
+    /// The bank answered otherwise than with success.
+    #[error("call the bank")]
+    Bank {
+        /// The answer.
+        #[source]
+        source: bunq::Error,
+    },
+    /// Signatures have been invalid for over an hour.
+    #[error("verify the bank's answers: invalid for over an hour")]
+    ServerSignatureInvalid {
+        /// Namespace and name of the context Secret.
+        context: String,
+    },
+    /// The key pair could not be made, stored or read.
+    #[error("use the key pair of {context}")]
+    KeyPair {
+        /// Namespace and name of the context Secret.
+        context: String,
+        /// What is wrong with it.
+        #[source]
+        source: bunq::KeyError,
+    },
+    /// A stored object of our own cannot be understood.
+    #[error("read {what}: {reason}")]
+    Corrupt {
+        /// Kind, namespace and name.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A call to the API server failed.
+    #[error("{verb} {what}")]
+    Kube {
+        /// The verb.
+        verb: &'static str,
+        /// Kind, namespace and name.
+        what: String,
+        /// The answer.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// A call to the API server did not come back.
+    #[error("{verb} {what}: no answer in {} s", after.as_secs())]
+    KubeTimeout {
+        /// The verb.
+        verb: &'static str,
+        /// Kind, namespace and name.
+        what: String,
+        /// The deadline.
+        after: Duration,
+    },
+}
+
+/// When a stopped pass is tried again. Whatever it says, a change of its inputs comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// Only a change can help; a look every resync is a safety net.
+    OnChange,
+    /// A fixed moment.
+    At(Timestamp),
+    /// A short fixed delay.
+    After(Duration),
+    /// With growing delays.
+    Backoff,
+}
+
+impl Stop {
+    /// The reason in the conditions; `None` when there is nobody to tell, or nothing new.
+    #[must_use]
+    pub fn reason(&self) -> Option<Reason> {
+        Some(match self {
+            Self::Gone | Self::BackingOff { .. } => return None,
+            Self::Suspended => Reason::Suspended,
+            Self::InvalidSpec { .. } => Reason::InvalidSpec,
+            Self::NamespaceNotGranted { .. } => Reason::NamespaceNotGranted,
+            Self::CredentialsSecretNotFound { .. } => Reason::CredentialsSecretNotFound,
+            Self::CredentialsKeyNotFound { .. } => Reason::CredentialsKeyNotFound,
+            Self::CredentialsKeyEmpty { .. } => Reason::CredentialsKeyEmpty,
+            Self::EnvironmentMismatch { .. } => Reason::EnvironmentMismatch,
+            Self::CredentialsRejected { .. } => Reason::CredentialsRejected,
+            Self::NotAnApiKey { .. } => Reason::NotAnApiKey,
+            Self::UserChanged { .. } => Reason::UserChanged,
+            Self::UserAlreadyClaimed { .. } => Reason::UserAlreadyClaimed,
+            Self::Limit { .. } => Reason::WaitingForBankLimit,
+            Self::Bank { source } => bank_reason(source),
+            Self::ServerSignatureInvalid { .. } => Reason::ServerSignatureInvalid,
+            Self::KeyPair { .. } | Self::Corrupt { .. } | Self::KubeTimeout { .. } => Reason::KubernetesUnavailable,
+            Self::Kube { source, .. } => match status_code(source) {
+                Some(403) => Reason::Forbidden,
+                _ => Reason::KubernetesUnavailable,
+            },
+        })
+    }
+
+    /// When to try again.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Gone | Self::Suspended | Self::InvalidSpec { .. } => Retry::OnChange,
+            Self::BackingOff { until } | Self::CredentialsRejected { until, .. } | Self::Limit { until, .. } => {
+                Retry::At(*until)
+            }
+            // An opt-in is a RoleBinding: nothing we watch tells of it (D14).
+            Self::NamespaceNotGranted { .. } => Retry::After(Duration::from_secs(8)),
+            Self::CredentialsSecretNotFound { .. }
+            | Self::CredentialsKeyNotFound { .. }
+            | Self::CredentialsKeyEmpty { .. }
+            | Self::EnvironmentMismatch { .. }
+            | Self::NotAnApiKey { .. }
+            | Self::UserChanged { .. }
+            | Self::UserAlreadyClaimed { .. } => Retry::After(Duration::from_mins(5)),
+            Self::Bank { .. }
+            | Self::ServerSignatureInvalid { .. }
+            | Self::KeyPair { .. }
+            | Self::Corrupt { .. }
+            | Self::KubeTimeout { .. } => Retry::Backoff,
+            Self::Kube { source, .. } => match status_code(source) {
+                // Somebody else wrote in between: look again at once.
+                Some(409) => Retry::After(Duration::from_millis(200)),
+                Some(403) => Retry::After(Duration::from_secs(8)),
+                _ => Retry::Backoff,
+            },
+        }
+    }
+}
+
+fn bank_reason(error: &bunq::Error) -> Reason {
+    match error.class() {
+        Class::Unverified => Reason::BankAnswerUnverified,
+        Class::Credentials | Class::Session => Reason::CredentialsRejected,
+        Class::NotFound
+        | Class::MethodNotAllowed
+        | Class::Refused
+        | Class::DeviceExists
+        | Class::UserSessionExists
+        | Class::Throttled { .. }
+        | Class::Unavailable
+        | Class::Unexpected
+        | Class::Malformed
+        | Class::Network { .. }
+        | Class::Local => Reason::BankUnavailable,
+    }
+}
+
+/// Whether the bank's signature is what was wrong.
+#[must_use]
+pub fn is_signature_trouble(error: &bunq::Error) -> bool {
+    matches!(error, bunq::Error::Distrust { reason: Distrust::SignatureMissing | Distrust::SignatureWrong, .. })
+}
+
+/// The API server's status, if it answered.
+#[must_use]
+pub fn status_code(error: &kube::Error) -> Option<u16> {
+    match error {
+        kube::Error::Api(status) => Some(status.code),
+        _ => None,
+    }
+}
+
+/// The error and its causes on one line. No cause holds a secret: the bank's texts are sanitised
+/// and the API server's name objects, not data.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        // kube's own texts repeat their causes.
+        if !text.contains(&cause_text) {
+            let _ = write!(text, ": {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+fn list(violations: &[Violation]) -> String {
+    violations.iter().map(|violation| format!("{}: {}", violation.field, violation.message)).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,294 @@
+//! From an API key to a session, one step at a time, each written down before the next (D7,
+//! protocol §8).
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{
+    context::Operator,
+    context_store::{ContextStore, Entry, Keys},
+    error::{Stop, is_signature_trouble},
+    message,
+};
+use crate::{
+    bunq::{
+        self, Access, ApiKey, Call, Class, DeviceRecord, Environment, HandshakeStep, Installed, InstallationRecord, KeyPair, Priority, ServerKey,
+        SessionRecord, UserKind,
+    },
+    plan::backoff,
+};
+
+/// The longest wait that a stored time can impose: a clock may have been wrong when it was written.
+const LONGEST_SESSION_WAIT: Duration = Duration::from_secs(33);
+
+/// Who logs in, for the queue and for messages.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    /// The UID of the manifest.
+    pub(crate) uid: String,
+    /// Who goes first.
+    pub(crate) priority: Priority,
+    /// Namespace and name of the credentials.
+    pub(crate) credentials: String,
+    /// Namespace and name of the manifest.
+    pub(crate) object: String,
+    /// When the credentials Secret was created, for the message.
+    pub(crate) credentials_created: Option<Timestamp>,
+}
+
+/// An open session that calls can use without holding the context's lock.
+#[derive(Clone)]
+pub(crate) struct Login {
+    own: Arc<KeyPair>,
+    server: ServerKey,
+    token: SecretString,
+    pub(crate) user_id: u64,
+    pub(crate) kind: UserKind,
+    pub(crate) bound_ip: Option<String>,
+}
+
+impl Login {
+    pub(crate) fn access(&self) -> Access<'_> {
+        Access { key_pair: &self.own, server_key: &self.server, session_token: &self.token, user_id: self.user_id }
+    }
+}
+
+impl Operator {
+    /// An open session for `key`, from memory, from the context Secret, or from the bank.
+    pub(crate) async fn login(&self, environment: Environment, key: &ApiKey, caller: &Caller) -> Result<Login, Stop> {
+        let entry = self.contexts.of_key(environment, key).await;
+        let mut entry = entry.lock().await;
+        let result = self.handshake(&mut entry, key, caller).await;
+        // Whatever stopped it, what the bank has answered is not asked for again.
+        let saved = self.contexts.save(&mut entry).await;
+        let login = result?;
+        saved?;
+        Ok(login)
+    }
+
+    /// A session that is still open in the context of this name: it serves when the key is gone.
+    pub(crate) async fn login_without_key(&self, name: &str, environment: Environment) -> Result<Option<Login>, Stop> {
+        let entry = self.contexts.named(name, environment).await;
+        let mut entry = entry.lock().await;
+        self.contexts.load(&mut entry).await?;
+        match bunq::next_step(&entry.stored.context, self.clock.now()) {
+            HandshakeStep::Ready => self.ready(&mut entry).map(Some),
+            HandshakeStep::GenerateKey | HandshakeStep::Install | HandshakeStep::RegisterDevice | HandshakeStep::OpenSession => Ok(None),
+        }
+    }
+
+    /// The bank no longer accepts this session: the next login opens another one.
+    pub(crate) async fn end_session(&self, environment: Environment, key: &ApiKey, login: &Login) {
+        let entry = self.contexts.of_key(environment, key).await;
+        let mut entry = entry.lock().await;
+        let is_same = |session: &SessionRecord| session.token.expose_secret() == login.token.expose_secret();
+        if entry.stored.context.session.as_ref().is_some_and(is_same) {
+            entry.stored.context.session = None;
+            entry.touch();
+        }
+    }
+
+    async fn handshake(&self, entry: &mut Entry, key: &ApiKey, caller: &Caller) -> Result<Login, Stop> {
+        entry.used_at = Some(self.clock.now());
+        self.contexts.load(entry).await?;
+        self.await_turn_after_refusal(entry, caller)?;
+        loop {
+            let outcome = match bunq::next_step(&entry.stored.context, self.clock.now()) {
+                HandshakeStep::GenerateKey => self.generate_key(entry).await,
+                HandshakeStep::Install => self.install(entry, caller).await,
+                HandshakeStep::RegisterDevice => self.register_device(entry, key, caller).await,
+                HandshakeStep::OpenSession => self.open_session(entry, key, caller).await,
+                HandshakeStep::Ready => return self.ready(entry),
+            };
+            if let Err(stop) = outcome {
+                return Err(self.note_trouble(entry, stop));
+            }
+            entry.distrusted_since = None;
+        }
+    }
+
+    /// A key that the bank refused is not tried before its time, also after a restart (`S8`).
+    /// A person's request goes first; the queue of [`Operator::reconcile`] lets nothing else through.
+    fn await_turn_after_refusal(&self, entry: &Entry, caller: &Caller) -> Result<(), Stop> {
+        match backoff::after_rejection(&entry.stored.refusals) {
+            Some(until) if until > self.clock.now() && caller.priority == Priority::Resync => Err(Stop::BackingOff { until }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    async fn generate_key(&self, entry: &mut Entry) -> Result<(), Stop> {
+        let fail = |source| Stop::KeyPair { context: self.contexts.locate(&entry.name), source };
+        let generated = tokio::task::spawn_blocking(|| KeyPair::generate().and_then(|pair| pair.to_pkcs8_pem())).await;
+        let pem = generated.unwrap_or(Err(bunq::KeyError::Generate)).map_err(fail)?;
+        entry.stored.context.key_pair_pem = Some(SecretString::from(pem.as_str()));
+        entry.keys = None;
+        entry.touch();
+        self.contexts.save(entry).await
+    }
+
+    async fn install(&self, entry: &mut Entry, caller: &Caller) -> Result<(), Stop> {
+        self.turn(entry, Call::CreateInstallation, caller)?;
+        let keys = entry.keys(|name| self.contexts.locate(name))?;
+        let _slot = self.bank_slot().await;
+        let reply = self.timed(entry.environment, Call::CreateInstallation, self.bank(entry.environment).install(&keys.own)).await?;
+        self.telemetry.metrics.installed(entry.environment.into());
+        entry.stored.context.installation =
+            Some(InstallationRecord { token: reply.value.token, server_key_pem: reply.value.server_key.as_pem().to_owned() });
+        entry.keys = None;
+        entry.touch();
+        self.contexts.save(entry).await
+    }
+
+    async fn register_device(&self, entry: &mut Entry, key: &ApiKey, caller: &Caller) -> Result<(), Stop> {
+        self.turn(entry, Call::CreateDeviceServer, caller)?;
+        let (keys, token) = self.installed(entry)?;
+        let installed = installed(&keys, &token)?;
+        let _slot = self.bank_slot().await;
+        let bank = self.bank(entry.environment);
+        let call = bank.register_device(&installed, &self.config.device_description, key, &self.config.egress_ips);
+        let device = match self.timed(entry.environment, Call::CreateDeviceServer, call).await {
+            Ok(reply) => DeviceRecord::Registered(reply.value.0),
+            Err(Stop::Bank { source }) if source.class() == Class::DeviceExists => DeviceRecord::Existing,
+            Err(stop) => return Err(self.refused(entry, caller, stop)),
+        };
+        entry.stored.context.device = Some(device);
+        entry.touch();
+        Ok(())
+    }
+
+    async fn open_session(&self, entry: &mut Entry, key: &ApiKey, caller: &Caller) -> Result<(), Stop> {
+        self.seed_session_window(entry);
+        self.turn(entry, Call::CreateSession, caller)?;
+        let (keys, token) = self.installed(entry)?;
+        let installed = installed(&keys, &token)?;
+        let _slot = self.bank_slot().await;
+        let call = self.bank(entry.environment).open_session(&installed, key);
+        let session = match self.timed(entry.environment, Call::CreateSession, call).await {
+            Ok(reply) => reply.value,
+            Err(Stop::Bank { source }) if matches!(source.class(), Class::UserSessionExists | Class::Session) => {
+                return self.install_again(entry);
+            }
+            Err(stop) => return Err(self.refused(entry, caller, stop)),
+        };
+        self.telemetry.metrics.session_opened(entry.environment.into());
+        let now = self.clock.now();
+        entry.stored.context.last_session_at = Some(now);
+        entry.stored.context.session = Some(SessionRecord {
+            token: session.token,
+            user_id: session.user.id,
+            kind: session.user.kind,
+            expires_at: bunq::session_usable_until(now, session.timeout),
+        });
+        entry.stored.refusals.clear();
+        entry.touch();
+        if entry.stored.bound_ip.is_none() {
+            self.read_bound_ip(entry, caller).await;
+        }
+        self.contexts.save(entry).await
+    }
+
+    /// The installation is of no use any more. At most five times a day (protocol §8).
+    fn install_again(&self, entry: &mut Entry) -> Result<(), Stop> {
+        let now = self.clock.now();
+        match entry.stored.context.begin_reinstallation(now) {
+            Ok(()) => {
+                entry.keys = None;
+                entry.touch();
+                Ok(())
+            }
+            Err(wait) => Err(Stop::Limit { until: now.saturating_add(wait).unwrap_or(Timestamp::MAX), call: "POST installation".to_owned() }),
+        }
+    }
+
+    /// Best effort: it only makes a later message better.
+    async fn read_bound_ip(&self, entry: &mut Entry, caller: &Caller) {
+        let Ok(login) = self.ready(entry) else { return };
+        if login.kind == UserKind::ApiKey || self.turn(entry, Call::ListCredentialIps, caller).is_err() {
+            return;
+        }
+        let bank = self.bank(entry.environment);
+        let access = login.access();
+        if let Ok(reply) = self.timed(entry.environment, Call::ListCredentialIps, bank.list_credential_password_ip(&access)).await {
+            entry.stored.bound_ip = reply.value.into_iter().find(|device| device.active).map(|device| device.ip);
+        }
+    }
+
+    fn ready(&self, entry: &mut Entry) -> Result<Login, Stop> {
+        let keys = entry.keys(|name| self.contexts.locate(name))?;
+        let corrupt = || Stop::Corrupt { what: format!("Secret {}", self.contexts.locate(&entry.name)), reason: "it holds no session".to_owned() };
+        let session = entry.stored.context.session_at(self.clock.now()).ok_or_else(corrupt)?;
+        Ok(Login {
+            own: keys.own,
+            server: keys.server.ok_or_else(corrupt)?,
+            token: session.token.clone(),
+            user_id: session.user_id,
+            kind: session.kind,
+            bound_ip: entry.stored.bound_ip.clone(),
+        })
+    }
+
+    fn installed(&self, entry: &mut Entry) -> Result<(Keys, SecretString), Stop> {
+        let keys = entry.keys(|name| self.contexts.locate(name))?;
+        let installation = entry.stored.context.installation.as_ref();
+        let token = installation.map(|known| known.token.clone()).ok_or_else(|| Stop::Corrupt {
+            what: format!("Secret {}", self.contexts.locate(&entry.name)),
+            reason: "it holds no installation".to_owned(),
+        })?;
+        Ok((keys, token))
+    }
+
+    /// Another process, or this one before a restart, may have opened a session just now.
+    fn seed_session_window(&self, entry: &Entry) {
+        let Some(last) = entry.stored.context.last_session_at else { return };
+        let elapsed = self.clock.now().duration_since(last);
+        let elapsed = if elapsed.is_negative() { Duration::ZERO } else { elapsed.unsigned_abs() };
+        if elapsed < LONGEST_SESSION_WAIT {
+            self.limiter.seed_session(entry.environment, elapsed, self.clock.monotonic());
+        }
+    }
+
+    fn turn(&self, entry: &Entry, call: Call, caller: &Caller) -> Result<(), Stop> {
+        let is_new = entry.stored.context.device.is_none();
+        let priority = if is_new { Priority::NewKey } else { caller.priority };
+        self.take_turn(&entry.name, entry.environment, call, priority)
+    }
+
+    /// Turns a refusal of the key into what a person needs to know, and notes the time of it.
+    fn refused(&self, entry: &mut Entry, caller: &Caller, stop: Stop) -> Stop {
+        let Stop::Bank { source } = &stop else { return stop };
+        if source.class() != Class::Credentials {
+            return stop;
+        }
+        let now = self.clock.now();
+        entry.stored.refusals.push(now);
+        entry.touch();
+        let until = backoff::after_rejection(&entry.stored.refusals).unwrap_or(now);
+        let text = message::credentials_rejected(entry.environment, caller, entry.stored.bound_ip.as_deref(), now);
+        Stop::CredentialsRejected { text, until }
+    }
+
+    /// Signatures that stay invalid for an hour need a person.
+    fn note_trouble(&self, entry: &mut Entry, stop: Stop) -> Stop {
+        match &stop {
+            Stop::Bank { source } if is_signature_trouble(source) => {
+                let now = self.clock.now();
+                let since = *entry.distrusted_since.get_or_insert(now);
+                if now.duration_since(since).as_hours() >= 1 {
+                    return Stop::ServerSignatureInvalid { context: self.contexts.locate(&entry.name) };
+                }
+            }
+            Stop::Kube { .. } | Stop::KubeTimeout { .. } => ContextStore::reload(entry),
+            _ => {}
+        }
+        stop
+    }
+}
+
+fn installed<'a>(keys: &'a Keys, token: &'a SecretString) -> Result<Installed<'a>, Stop> {
+    match &keys.server {
+        Some(server_key) => Ok(Installed { key_pair: &keys.own, server_key, token }),
+        None => Err(Stop::Corrupt { what: "context Secret".to_owned(), reason: "it holds no server key".to_owned() }),
+    }
+}
