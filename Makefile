@@ -1,0 +1,81 @@
+# Everything a person or a pipeline runs. `make` lists it.
+
+CARGO      ?= cargo
+GO         ?= go
+TARGET     := $(or $(CARGO_TARGET_DIR),target)
+TOOLS      := $(TARGET)/tools
+CRD        := crds/bunqoauthclients.bunq-operator.io.yaml
+GO_MODULE  := tests/controlplane
+
+CARGO_DENY_VERSION := 0.20.2
+CARGO_DENY := $(TOOLS)/bin/cargo-deny-$(CARGO_DENY_VERSION)
+
+# Advisories are judged for what is shipped; see .deny.toml.
+SHIPPED := --exclude testbed --exclude-dev
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint crds run \
+	lint-format lint-clippy lint-docs lint-dependencies lint-advisories lint-go
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+demo: ## the whole tour on this machine (KEEP=1 leaves it running; BUNQ_API_KEY=sandbox_… uses bunq's own sandbox)
+	@echo "==> building the operator (release; a few minutes the first time, seconds afterwards)"
+	$(CARGO) build --release --locked --package bunq-oauth-operator
+	@echo "==> building the bank emulator and the tour (a few minutes the first time)"
+	$(CARGO) build --locked --package testbed --bins
+	@# KEEP and BUNQ_API_KEY reach it through the environment; the key is never printed.
+	@KEEP='$(KEEP)' OPERATOR_BINARY='$(TARGET)/release/bunq-oauth-operator' $(TARGET)/debug/demo
+
+test: ## every test, on a real control plane and the bank emulator
+	$(CARGO) test --workspace --locked
+
+lint: lint-format lint-clippy lint-docs lint-dependencies lint-advisories lint-go ## format, clippy, docs, dependencies, go vet
+	@echo "==> lint passed"
+
+crds: ## write the custom resource definition to crds/
+	@mkdir -p $(dir $(CRD))
+	@# Written beside it first: a failed build must not leave an empty definition.
+	$(CARGO) run --quiet --locked --package bunq-oauth-operator -- crd > $(CRD).new && mv $(CRD).new $(CRD) || { rm -f $(CRD).new; exit 1; }
+
+run: ## run the operator against the current kube context
+	@echo "==> context: $$(kubectl config current-context)"
+	$(CARGO) run --locked --package bunq-oauth-operator -- run --log-format text --http-address 127.0.0.1:8080
+
+lint-format:
+	$(CARGO) fmt --all --check
+
+lint-clippy:
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+lint-docs:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
+
+lint-dependencies: $(CARGO_DENY)
+	$(CARGO_DENY) --locked --workspace check --hide-inclusion-graph bans licenses sources
+
+# A database that cannot be fetched is told and let pass; an advisory that was found is not.
+lint-advisories: $(CARGO_DENY)
+	@if $(CARGO_DENY) --locked $(SHIPPED) fetch db; then \
+		$(CARGO_DENY) --locked $(SHIPPED) check --disable-fetch advisories; \
+	else \
+		echo "==> NOT CHECKED: advisories (their database could not be fetched from here)"; \
+	fi
+
+lint-go:
+	@if [ ! -f $(GO_MODULE)/go.mod ]; then \
+		echo "==> no Go module in $(GO_MODULE)"; \
+	elif ! command -v $(GO) >/dev/null; then \
+		echo "==> NOT CHECKED: go vet (no Go here)"; \
+	else \
+		unformatted=$$(gofmt -l $(GO_MODULE)) && \
+		if [ -n "$$unformatted" ]; then echo "gofmt: $$unformatted"; exit 1; fi && \
+		cd $(GO_MODULE) && $(GO) vet ./...; \
+	fi
+
+# A debug build of the tool: half the compile time, and it runs for seconds.
+$(CARGO_DENY):
+	@echo "==> installing cargo-deny $(CARGO_DENY_VERSION) into $(TOOLS) (once; a few minutes)"
+	$(CARGO) install --locked --debug --root $(TOOLS) cargo-deny@$(CARGO_DENY_VERSION)
+	@mv $(TOOLS)/bin/cargo-deny $@

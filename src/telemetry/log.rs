@@ -1,0 +1,264 @@
+//! Logs on stderr: one JSON object per line for machines, one short line for people.
+//!
+//! The JSON keys are flat: `timestamp`, `level`, `target`, `message`, then the fields of the
+//! surrounding spans (`namespace`, `name`, `reconcileID`; inner spans win), then the event's own.
+
+use std::{
+    fmt,
+    io::{self, IsTerminal},
+};
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::{
+    EnvFilter,
+    filter::{Directive, ParseError},
+    fmt::{
+        FmtContext, FormatEvent, FormatFields, FormattedFields, MakeWriter,
+        format::{JsonFields, Writer},
+        time::{FormatTime, SystemTime},
+    },
+    registry::{LookupSpan, Scope},
+    util::{SubscriberInitExt, TryInitError},
+};
+
+/// What is logged unless `RUST_LOG` says otherwise: our own news, and of the libraries only
+/// what went wrong.
+pub const DEFAULT_FILTER: &str = "info,kube=warn,kube_client=warn,kube_runtime=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,tower=warn";
+
+/// Always in force, whatever `RUST_LOG` says: at these levels kube's client prints the bodies of
+/// answers it could not read, and they may be Secrets (`H05`).
+const NEVER_LOGGED: &str = "kube_client::client=error";
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object per line.
+    #[default]
+    Json,
+    /// One compact line of text, coloured on a terminal.
+    Text,
+}
+
+/// Why logging could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The filter (`RUST_LOG`) is not a list of directives.
+    #[error("read the log filter {filter:?} (RUST_LOG)")]
+    Filter {
+        /// The text that could not be read.
+        filter: String,
+        /// Where it went wrong.
+        #[source]
+        source: ParseError,
+    },
+    /// Something else already receives this process's logs.
+    #[error("install the logger")]
+    Install(#[source] TryInitError),
+}
+
+/// Sends the process's logs to stderr. `filter` is the value of `RUST_LOG`, if there is one;
+/// absent or empty means [`DEFAULT_FILTER`].
+pub fn init(format: LogFormat, filter: Option<&str>) -> Result<(), LogError> {
+    let ansi = io::stderr().is_terminal();
+    subscriber(format, filter, ansi, io::stderr)?
+        .try_init()
+        .map_err(LogError::Install)
+}
+
+fn subscriber<W>(
+    format: LogFormat,
+    filter: Option<&str>,
+    ansi: bool,
+    writer: W,
+) -> Result<Box<dyn Subscriber + Send + Sync>, LogError>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(env_filter(filter)?)
+        .with_writer(writer)
+        .with_ansi(ansi);
+    Ok(match format {
+        LogFormat::Json => Box::new(
+            builder
+                .with_ansi(false)
+                .fmt_fields(JsonFields::new())
+                .event_format(FlatJson)
+                .finish(),
+        ),
+        LogFormat::Text => Box::new(builder.compact().finish()),
+    })
+}
+
+fn env_filter(filter: Option<&str>) -> Result<EnvFilter, LogError> {
+    let text = filter.map(str::trim).filter(|text| !text.is_empty());
+    let text = text.unwrap_or(DEFAULT_FILTER);
+    let unreadable = |source| LogError::Filter {
+        filter: text.to_owned(),
+        source,
+    };
+    let fixed: Directive = NEVER_LOGGED.parse().map_err(unreadable)?;
+    let filter = EnvFilter::builder().parse(text).map_err(unreadable)?;
+    Ok(filter.add_directive(fixed))
+}
+
+/// Formats an event as one flat JSON object.
+#[derive(Debug)]
+struct FlatJson;
+
+impl<S> FormatEvent<S, JsonFields> for FlatJson
+where
+    S: Subscriber + for<'lookup> LookupSpan<'lookup>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, JsonFields>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut fields = Map::new();
+        for span in context.event_scope().into_iter().flat_map(Scope::from_root) {
+            let extensions = span.extensions();
+            if let Some(formatted) = extensions.get::<FormattedFields<JsonFields>>() {
+                fields.extend(object(formatted));
+            }
+        }
+        let mut own = String::new();
+        context.format_fields(Writer::new(&mut own), event)?;
+        fields.extend(object(&own));
+
+        let mut timestamp = String::new();
+        SystemTime.format_time(&mut Writer::new(&mut timestamp))?;
+        let message = fields.remove("message").unwrap_or_default();
+        fields.retain(|key, _| !HEAD.contains(&key.as_str()));
+        let line = Line {
+            timestamp,
+            level: event.metadata().level().as_str(),
+            target: event.metadata().target(),
+            message,
+            fields,
+        };
+        let line = serde_json::to_string(&line).map_err(|_| fmt::Error)?;
+        writeln!(writer, "{line}")
+    }
+}
+
+/// Keys that every line has; a field of the same name would make them ambiguous and is dropped.
+const HEAD: [&str; 3] = ["timestamp", "level", "target"];
+
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    timestamp: String,
+    level: &'static str,
+    target: &'a str,
+    message: Value,
+    #[serde(flatten)]
+    fields: Map<String, Value>,
+}
+
+/// The fields a [`JsonFields`] wrote; nothing if it wrote nothing.
+fn object(json: &str) -> Map<String, Value> {
+    serde_json::from_str(json).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(format: LogFormat, filter: Option<&str>, act: impl FnOnce()) -> String {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = subscriber(format, filter, false, move || writer.clone()).unwrap();
+        tracing::subscriber::with_default(subscriber, act);
+        let bytes = lines.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_json_line_is_flat_and_carries_the_fields_of_its_spans() {
+        let text = logged(LogFormat::Json, None, || {
+            let outer = tracing::info_span!("controller", namespace = "shop", name = "outer");
+            let _outer = outer.entered();
+            let inner = tracing::info_span!("reconcile", name = "my-app", reconcileID = "r1");
+            let _inner = inner.entered();
+            tracing::info!(target: "audit", attempts = 2, level = "planted", "a \"quoted\" line");
+        });
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(text.starts_with("{\"timestamp\":\""), "{text}");
+        let mut line: Map<String, Value> = serde_json::from_str(&text).unwrap();
+        let timestamp = line.remove("timestamp").unwrap();
+        assert!(timestamp.as_str().unwrap().ends_with('Z'));
+        let expected = serde_json::json!({
+            "level": "INFO", "target": "audit", "message": "a \"quoted\" line",
+            "namespace": "shop", "name": "my-app", "reconcileID": "r1", "attempts": 2,
+        });
+        assert_eq!(Value::Object(line), expected);
+        assert_eq!(text.matches("\"level\"").count(), 1, "{text}");
+    }
+
+    #[test]
+    fn a_json_line_without_fields_is_still_json() {
+        let text = logged(LogFormat::Json, None, || tracing::info!("plain"));
+        let line: Map<String, Value> = serde_json::from_str(&text).unwrap();
+        assert_eq!(line["message"], "plain");
+        assert_eq!(line.len(), 4);
+    }
+
+    #[test]
+    fn a_text_line_has_no_escape_codes_when_nobody_reads_it_on_a_terminal() {
+        let text = logged(LogFormat::Text, None, || {
+            let _span = tracing::info_span!("reconcile", namespace = "shop").entered();
+            tracing::warn!("look here");
+        });
+        assert!(
+            text.contains("WARN") && text.contains("look here"),
+            "{text}"
+        );
+        assert!(text.contains("namespace=\"shop\""), "{text}");
+        assert!(!text.contains('\u{1b}'), "{text:?}");
+    }
+
+    #[test]
+    fn the_default_filter_silences_libraries_and_a_given_one_replaces_it() {
+        let talk = || {
+            tracing::info!(target: "kube_runtime::watcher", "chatter");
+            tracing::debug!(target: "bunq_oauth_operator", "detail");
+        };
+        assert_eq!(logged(LogFormat::Text, None, talk), "");
+        assert_eq!(logged(LogFormat::Text, Some(" "), talk), "");
+        let all = logged(LogFormat::Text, Some("debug"), talk);
+        assert!(all.contains("chatter") && all.contains("detail"), "{all}");
+    }
+
+    #[test]
+    fn no_filter_makes_kubes_client_print_the_bodies_it_could_not_read() {
+        for filter in ["trace", "kube_client=trace", "kube_client::client=trace"] {
+            let text = logged(LogFormat::Json, Some(filter), || {
+                tracing::warn!(target: "kube_client::client", "the body of a Secret");
+            });
+            assert_eq!(text, "", "{filter}");
+        }
+    }
+
+    #[test]
+    fn an_unreadable_filter_is_an_error_that_shows_it() {
+        let error = env_filter(Some("info,=,==")).unwrap_err();
+        assert!(error.to_string().contains("info,=,=="), "{error}");
+    }
+}

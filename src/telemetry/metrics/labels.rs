@@ -1,0 +1,80 @@
+//! The label sets: closed sets of words, never an identifier.
+
+use prometheus_client::encoding::EncodeLabelSet;
+
+/// How a reconcile ended, in controller-runtime's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReconcileResult {
+    /// Nothing is left to do.
+    Success,
+    /// It failed and is retried with back-off.
+    Error,
+    /// It goes on at once.
+    Requeue,
+    /// It goes on at a later time.
+    RequeueAfter,
+}
+
+impl ReconcileResult {
+    pub(super) const ALL: [Self; 4] = [
+        Self::Success,
+        Self::Error,
+        Self::Requeue,
+        Self::RequeueAfter,
+    ];
+
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Error => "error",
+            Self::Requeue => "requeue",
+            Self::RequeueAfter => "requeue_after",
+        }
+    }
+}
+
+/// One call to the bank; every label comes from a closed set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct BankCall {
+    /// `production` or `sandbox`.
+    pub environment: &'static str,
+    /// The HTTP method.
+    pub method: &'static str,
+    /// The resource without identifiers, such as `oauth-client`.
+    pub endpoint: &'static str,
+    /// What came of it, such as `ok` or the class of the error.
+    pub outcome: &'static str,
+}
+
+/// How many custom resources hold a condition in this way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ClientCensus {
+    /// The condition's type.
+    pub condition: &'static str,
+    /// `True`, `False` or `Unknown`.
+    pub status: &'static str,
+    /// The condition's reason.
+    pub reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ControllerLabels {
+    pub(super) controller: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ReconcileLabels {
+    pub(super) controller: &'static str,
+    pub(super) result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct EnvironmentLabels {
+    pub(super) environment: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct BuildLabels {
+    pub(super) version: &'static str,
+    pub(super) revision: &'static str,
+}
