@@ -29,6 +29,9 @@ pub fn crd() -> CustomResourceDefinition {
 }
 
 /// [`crd`] as YAML, always the same bytes.
+///
+/// # Panics
+/// Never: a test renders this constant.
 #[must_use]
 #[expect(
     clippy::expect_used,

@@ -8,7 +8,15 @@ pub mod crd;
 pub mod format;
 pub mod interval;
 pub mod rules;
+#[expect(
+    clippy::doc_markdown,
+    reason = "the comments are what `kubectl explain` shows, without markup"
+)]
 pub mod spec;
+#[expect(
+    clippy::doc_markdown,
+    reason = "the comments are what `kubectl explain` shows, without markup"
+)]
 pub mod status;
 pub mod validate;
 

@@ -73,7 +73,7 @@ pub struct BunqOAuthClientSpec {
     #[serde(default)]
     #[schemars(transform = rules::resync_interval)]
     pub resync_interval: ResyncInterval,
-    /// While true, nothing is sent to bunq and nothing is written; false if left out.
+    /// While true, nothing is sent to bunq and the Secret is left as it is; false if left out.
     #[serde(default)]
     pub suspend: bool,
 }
