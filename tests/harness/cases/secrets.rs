@@ -184,6 +184,16 @@ pub(super) fn metadata(table: &mut Table) {
         ),
         (
             false,
+            json!({"bunq-operator.io/x": "x"}),
+            "a label the operator keeps for itself",
+        ),
+        (
+            true,
+            json!({"x.bunq-operator.io/x": "x"}),
+            "a label below another domain",
+        ),
+        (
+            false,
             json!({"a": "with space"}),
             "a label value with a space",
         ),
@@ -230,6 +240,11 @@ pub(super) fn metadata(table: &mut Table) {
             "an annotation of 4097 characters",
         ),
         (false, json!({"a b": "x"}), "an annotation key with a space"),
+        (
+            false,
+            json!({"bunq-operator.io/keys": "x"}),
+            "an annotation the operator keeps for itself",
+        ),
         (true, many(32), "32 annotations"),
         (false, many(33), "33 annotations"),
     ] {
