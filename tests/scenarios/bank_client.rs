@@ -1,5 +1,5 @@
 //! The REST client against the emulator over TCP and TLS: the whole conversation, refusals,
-//! certificates; faults in [`faults`].
+//! certificates; faults in `faults`.
 
 mod faults;
 
