@@ -4,15 +4,15 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`base_url`] | where a bank lives: [`Environment`], [`BaseUrl`], [`Endpoints`] |
-//! | [`call`] | every request by name: method, path template |
-//! | [`transport`], [`http`] | the one seam, and the real thing behind it |
-//! | [`secret`], [`signature`] | API keys, key pairs, the bank's key |
-//! | [`envelope`], [`exchange`] | building requests, verifying and decoding answers |
-//! | [`client`], [`handshake`], [`oauth_client`], [`callback`], [`credential_ip`] | the calls |
-//! | [`context`] | what a handshake leaves behind and which step is next (pure) |
-//! | [`limit`] | the bank's windows (pure) |
-//! | [`error`], [`classify`], [`bank_text`] | what can go wrong, in the bank's own (sanitised) words |
+//! | `base_url` | where a bank lives: [`Environment`], [`BaseUrl`], [`Endpoints`] |
+//! | `call` | every request by name: method, path template |
+//! | `transport`, `http` | the one seam, and the real thing behind it |
+//! | `secret`, `signature` | API keys, key pairs, the bank's key |
+//! | `envelope`, `exchange` | building requests, verifying and decoding answers |
+//! | `client`, `handshake`, `oauth_client`, `callback`, `credential_ip` | the calls |
+//! | `context` | what a handshake leaves behind and which step is next (pure) |
+//! | `limit` | the bank's windows (pure) |
+//! | `error`, `classify`, `bank_text` | what can go wrong, in the bank's own (sanitised) words |
 
 mod bank_text;
 mod base_url;
@@ -32,6 +32,9 @@ mod oauth_client;
 mod secret;
 mod signature;
 mod transport;
+
+#[cfg(test)]
+mod tests;
 
 pub use base_url::{BaseUrl, BaseUrlError, Endpoints, Environment};
 pub use call::{Call, Method};
