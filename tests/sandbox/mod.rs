@@ -23,6 +23,7 @@ mod log;
 pub mod options;
 mod reply;
 mod route;
+pub mod sdk;
 mod server;
 mod state;
 mod tls;
