@@ -87,7 +87,7 @@ async fn run(arguments: Arguments) -> io::Result<()> {
     .await?;
     sandbox.on_call(log);
     for key in &keys {
-        sandbox.new_user_with_key(key);
+        let _user = sandbox.new_user_with_key(key);
     }
     if let (Some(path), Some(pem)) = (ca_out, sandbox.ca_pem()) {
         fs::write(path, pem)?;

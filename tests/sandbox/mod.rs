@@ -63,6 +63,20 @@ struct Inner {
     server: AbortHandle,
 }
 
+impl std::fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Sandbox").field(&self.inner.origin).finish()
+    }
+}
+
+impl std::fmt::Debug for User {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("User")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
         self.server.abort();
@@ -167,6 +181,7 @@ impl Sandbox {
     }
 
     /// A new user whose key is the given one, for scripts that need to know it beforehand.
+    #[must_use]
     pub fn new_user_with_key(&self, api_key: &str) -> u64 {
         self.with(|bank| {
             let id = bank.add_user();
@@ -175,7 +190,8 @@ impl Sandbox {
         })
     }
 
-    /// Looks at the bank, or edits it as the account owner would. Nothing is answered meanwhile.
+    /// Looks at the bank, or edits it as the account owner would. Nothing is answered meanwhile,
+    /// and the emulator's own methods must not be called inside.
     pub fn with<R>(&self, look: impl FnOnce(&mut Bank) -> R) -> R {
         let mut state = server::lock(&self.inner.shared);
         state.settle();

@@ -93,7 +93,8 @@ async fn python_with_sdk(version: String) -> Result<PathBuf, String> {
             ])
             .arg(format!("bunq_sdk=={version}")))
         .await?;
-        fs::write(&complete, &version).map_err(|error| format!("mark {home:?}: {error}"))?;
+        fs::write(&complete, &version)
+            .map_err(|error| format!("mark {}: {error}", home.display()))?;
     }
     Ok(python)
 }

@@ -88,9 +88,8 @@ async fn answer(request: Request<Incoming>, shared: Shared) -> Result<Response<S
     let unread = fault
         .as_ref()
         .is_some_and(|fault| !fault.reaches_the_bank());
-    let body = match body_of(body, unread).await {
-        Some(body) => body,
-        None => return Err(Dropped),
+    let Some(body) = body_of(body, unread).await else {
+        return Err(Dropped);
     };
     let query = parts.uri.query().unwrap_or_default();
     let ask = Ask {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Bank, RedirectUrl, client::url_object};
+use super::{Bank, RedirectUrl, show::url_object};
 use crate::sandbox::{
     behaviour::{CallbackRoutes, StoredUrl},
     reply::{Ask, Outcome, Refusal, Reply, text},

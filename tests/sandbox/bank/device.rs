@@ -81,7 +81,7 @@ impl Bank {
         if ask.method != "GET" {
             return Err(Refusal::method_not_allowed());
         }
-        let id = self.installations[self.sessions[session].installation].id;
+        let id = self.sessions[session].installation;
         let item = if ask.path.ends_with("/server-public-key") {
             json!({"ServerPublicKey": {"server_public_key": ServerKey::shared().public_pem}})
         } else {

@@ -12,7 +12,7 @@ use crate::sandbox::{
 };
 
 /// How long a code can be exchanged.
-const CODE_LIFE: Duration = Duration::from_secs(600);
+const CODE_LIFE: Duration = Duration::from_mins(10);
 
 /// An authorization code.
 #[derive(Clone)]

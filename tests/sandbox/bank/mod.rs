@@ -5,12 +5,14 @@
 
 mod callback;
 mod client;
+mod create;
 mod device;
 mod grant;
 mod ip;
 mod list;
 mod owner;
 mod session;
+mod show;
 mod user;
 
 use std::{
@@ -153,7 +155,7 @@ impl Bank {
         let installation = match caller {
             Caller::Nobody => return Ok(caller),
             Caller::Installation(at) => at,
-            Caller::Session(at) => self.sessions[at].installation,
+            Caller::Session(at) => self.installation_of(at)?,
         };
         self.check_signature(ask, installation)?;
         self.check_request_id(ask, installation)?;
@@ -185,6 +187,13 @@ impl Bank {
             .position(|it| it.token == token)
             .ok_or_else(Refusal::authentication)?;
         self.check_session(at).map(|()| Caller::Session(at))
+    }
+
+    /// The position of a session's installation.
+    fn installation_of(&self, session: usize) -> Result<usize, Refusal> {
+        let id = self.sessions[session].installation;
+        let found = self.installations.iter().position(|it| it.id == id);
+        found.ok_or_else(Refusal::authentication)
     }
 
     fn check_session(&self, at: usize) -> Result<(), Refusal> {

@@ -103,6 +103,13 @@ impl Bank {
         }
     }
 
+    /// Removes all installations, devices and sessions: their tokens are unknown from now on.
+    pub fn forget_installations(&mut self) {
+        self.installations.clear();
+        self.devices.clear();
+        self.sessions.clear();
+    }
+
     /// Ends every session.
     pub fn end_sessions(&mut self) {
         for session in &mut self.sessions {

@@ -165,7 +165,7 @@ async fn wrong_revoked_expired_and_foreign_keys_get_one_answer() {
     }
     // Unused, and an hour old.
     probe.user.api_key = good;
-    probe.sandbox.advance(Duration::from_secs(3600));
+    probe.sandbox.advance(Duration::from_hours(1));
     assert_eq!(probe.device(&json!({})).await.error(), CREDENTIALS);
     // No device yet.
     probe.user.api_key = probe.sandbox.new_key(probe.user.id);
@@ -180,7 +180,7 @@ async fn a_production_key_lives_unused_for_four_hours_and_any_key_as_long_as_the
     probe.install().await;
     probe.user = probe.sandbox.new_production_user();
     assert_eq!(probe.user.api_key.len(), 64);
-    probe.sandbox.advance(Duration::from_secs(3 * 3600));
+    probe.sandbox.advance(Duration::from_hours(3));
     assert_eq!(probe.device(&json!({})).await.status, 200);
 
     probe.sandbox.behave(|it| it.unused_key_life = Some(60));
@@ -365,4 +365,14 @@ async fn a_reset_of_the_sandbox_forgets_everybody() {
     probe.sandbox.with(super::super::Bank::reset);
     assert_eq!(probe.get("user").await.status, 403);
     assert_eq!(probe.device(&json!({})).await.status, 403);
+}
+
+#[tokio::test]
+async fn a_forgotten_installation_is_made_anew_with_the_same_key() {
+    let mut probe = Probe::ready().await;
+    probe.sandbox.with(super::super::Bank::forget_installations);
+    assert_eq!(probe.get("user").await.status, 403);
+    assert_eq!(probe.open_session().await.status, 403);
+    probe.handshake().await;
+    assert_eq!(probe.get("user").await.status, 200);
 }

@@ -8,7 +8,7 @@ use crate::sandbox::behaviour::TokenParameters;
 const CALLBACK: &str = "http://localhost:3000/callback";
 
 /// A registered client: id, `client_id`, secret.
-async fn registered(probe: &Probe) -> (u64, String, String) {
+fn registered(probe: &Probe) -> (u64, String, String) {
     probe.sandbox.with(|bank| {
         let id = bank.create_by_hand(probe.user.id, None, &[CALLBACK]);
         let client = bank.client(id).unwrap();
@@ -73,7 +73,7 @@ async fn exchange(
 #[tokio::test]
 async fn a_login_ends_in_a_session_of_a_user_api_key() {
     let mut probe = Probe::ready().await;
-    let (_, client_id, secret) = registered(&probe).await;
+    let (_, client_id, secret) = registered(&probe);
     let code = code(&probe, &client_id).await;
     let token = exchange(&probe, true, &client_id, &secret, &code).await;
     assert_eq!(
@@ -96,7 +96,7 @@ async fn a_login_ends_in_a_session_of_a_user_api_key() {
 #[tokio::test]
 async fn the_redirect_uri_must_be_registered_byte_by_byte() {
     let probe = Probe::ready().await;
-    let (id, client_id, _) = registered(&probe).await;
+    let (id, client_id, _) = registered(&probe);
     for wrong in [
         "http://localhost:3000/callback/",
         "http://LOCALHOST:3000/callback",
@@ -117,7 +117,7 @@ async fn the_redirect_uri_must_be_registered_byte_by_byte() {
 #[tokio::test]
 async fn a_code_serves_once_and_only_its_own_client() {
     let probe = Probe::ready().await;
-    let (_, client_id, secret) = registered(&probe).await;
+    let (_, client_id, secret) = registered(&probe);
     let code = code(&probe, &client_id).await;
     let wrong = exchange(&probe, true, &client_id, "wrong", &code).await;
     assert_eq!(wrong["error"], "invalid_client");
@@ -132,7 +132,7 @@ async fn a_code_serves_once_and_only_its_own_client() {
 #[tokio::test]
 async fn the_token_endpoint_reads_the_query_and_a_form_only_by_switch() {
     let probe = Probe::ready().await;
-    let (_, client_id, secret) = registered(&probe).await;
+    let (_, client_id, secret) = registered(&probe);
     let code = code(&probe, &client_id).await;
     let refused = exchange(&probe, false, &client_id, &secret, &code).await;
     assert_eq!(refused["error"], "unsupported_grant_type");

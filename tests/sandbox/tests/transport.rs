@@ -184,12 +184,12 @@ async fn the_call_log_holds_every_call_and_no_secret() {
 #[tokio::test]
 async fn a_listener_hears_of_every_call() {
     let probe = Probe::ready().await;
-    let (heard, mut hears) = tokio::sync::mpsc::unbounded_channel();
+    let (heard, mut lines) = tokio::sync::mpsc::unbounded_channel();
     probe
         .sandbox
         .on_call(move |call| heard.send(call.to_string()).unwrap());
     probe.get("user").await;
-    assert!(hears.recv().await.unwrap().ends_with("GET /v1/user 200"));
+    assert!(lines.recv().await.unwrap().ends_with("GET /v1/user 200"));
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ const A: &str = "https://a.example/callback";
 const B: &str = "https://b.example/callback";
 
 /// A client with URL [`A`]; its path.
-async fn with_a(probe: &Probe) -> (u64, String) {
+fn with_a(probe: &Probe) -> (u64, String) {
     let id = probe
         .sandbox
         .with(|bank| bank.create_by_hand(probe.user.id, None, &[A]));
@@ -17,7 +17,7 @@ async fn with_a(probe: &Probe) -> (u64, String) {
 #[tokio::test]
 async fn callback_urls_are_a_sub_resource() {
     let probe = Probe::ready().await;
-    let (id, path) = with_a(&probe).await;
+    let (id, path) = with_a(&probe);
     let urls = format!("{path}/callback-url");
     let made = probe.post(&urls, &json!({"url": B})).await.id();
     assert_eq!(probe.get(&format!("{urls}/{made}")).await.item(0)["url"], B);
@@ -51,7 +51,7 @@ async fn callback_urls_are_a_sub_resource() {
 #[tokio::test]
 async fn the_sub_resource_may_not_exist() {
     let probe = Probe::ready().await;
-    let (_, path) = with_a(&probe).await;
+    let (_, path) = with_a(&probe);
     let urls = format!("{path}/callback-url");
     probe
         .sandbox
@@ -78,7 +78,7 @@ async fn put_redirect_url_replaces_appends_is_ignored_or_refused() {
     ] {
         let probe = Probe::ready().await;
         probe.sandbox.behave(|it| it.put_redirect_url = mode);
-        let (id, path) = with_a(&probe).await;
+        let (id, path) = with_a(&probe);
         let got = probe.put(&path, &json!({"redirect_url": B})).await;
         assert_eq!(got.status, status, "{mode:?}");
         assert_eq!(
@@ -92,7 +92,7 @@ async fn put_redirect_url_replaces_appends_is_ignored_or_refused() {
 #[tokio::test]
 async fn a_client_shows_its_urls_in_five_shapes() {
     let probe = Probe::ready().await;
-    let (_, path) = with_a(&probe).await;
+    let (_, path) = with_a(&probe);
     let shown = async |shape| {
         probe.sandbox.behave(|it| it.url_shape = shape);
         let client = probe.get(&path).await.item(0);
@@ -130,7 +130,7 @@ async fn urls_may_be_stored_otherwise_than_sent() {
 #[tokio::test]
 async fn there_may_be_a_limit_on_urls_and_urls_that_are_refused() {
     let probe = Probe::ready().await;
-    let (id, path) = with_a(&probe).await;
+    let (id, path) = with_a(&probe);
     let urls = format!("{path}/callback-url");
     probe.sandbox.behave(|it| it.max_callback_urls = Some(1));
     assert_eq!(probe.post(&urls, &json!({"url": B})).await.status, 400);
@@ -159,7 +159,7 @@ async fn there_may_be_a_limit_on_urls_and_urls_that_are_refused() {
 #[tokio::test]
 async fn the_bytes_of_a_url_come_back_unchanged() {
     let probe = Probe::ready().await;
-    let (_, path) = with_a(&probe).await;
+    let (_, path) = with_a(&probe);
     let odd = "http://localhost:3000?x=%2F&y=a+b";
     let urls = format!("{path}/callback-url");
     let made = probe.post(&urls, &json!({"url": odd})).await.id();
