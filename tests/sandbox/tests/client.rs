@@ -95,6 +95,13 @@ async fn a_second_client_is_refused_returned_or_created() {
             .behave(|it| it.second_client = SecondClient::Refused(status));
         assert_eq!(probe.post(CLIENTS, &json!({})).await.status, status);
     }
+    let committed: Vec<bool> = probe
+        .sandbox
+        .mutations()
+        .iter()
+        .map(|it| it.committed)
+        .collect();
+    assert_eq!(committed, [true, false, false, false]);
     probe
         .sandbox
         .behave(|it| it.second_client = SecondClient::ReturnsExisting);

@@ -127,6 +127,9 @@ async fn a_code_serves_once_and_only_its_own_client() {
         again,
         json!({"error": "invalid_grant", "error_description": "The authorization code is invalid or expired."})
     );
+    let log = serde_json::to_string(&probe.sandbox.calls()).unwrap();
+    assert!(log.contains("authorization_code"));
+    assert!(!log.contains(&secret) && !log.contains(&code));
 }
 
 #[tokio::test]
@@ -140,6 +143,4 @@ async fn the_token_endpoint_reads_the_query_and_a_form_only_by_switch() {
         .sandbox
         .behave(|it| it.token_parameters = TokenParameters::QueryOrForm);
     assert!(exchange(&probe, false, &client_id, &secret, &code).await["access_token"].is_string());
-    let log = serde_json::to_string(&probe.sandbox.calls()).unwrap();
-    assert!(!log.contains(&secret) && !log.contains(&code));
 }

@@ -7,5 +7,6 @@ mod limits;
 mod login;
 mod probe;
 mod sdk;
+mod session;
 mod transport;
 mod urls;
