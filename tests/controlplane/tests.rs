@@ -10,6 +10,8 @@ use tokio::sync::OnceCell;
 
 use super::{Component, ControlPlane, Error, Options, Progress};
 
+mod deploy;
+
 const WIDGETS: &str = r"
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
