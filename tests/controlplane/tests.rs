@@ -287,6 +287,28 @@ async fn a_restarted_api_server_has_its_objects_and_a_stopped_control_plane_leav
     assert!(!folder.exists());
 }
 
+#[tokio::test]
+async fn a_control_plane_that_is_left_running_runs_on_until_its_processes_are_ended() {
+    let options = Options {
+        progress: Progress::silent(),
+        ..Options::default()
+    };
+    let plane = ControlPlane::start(options).await.unwrap();
+    let (folder, kubectl) = (plane.dir().to_owned(), plane.kubectl());
+
+    let left = plane.leave_running().unwrap();
+
+    kubectl.run(&["get", "namespaces"]).await.unwrap();
+    for id in left {
+        let ended = std::process::Command::new("kill")
+            .arg(id.to_string())
+            .status()
+            .unwrap();
+        assert!(ended.success());
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
 fn is_running(id: u32) -> bool {
     let kill = std::process::Command::new("kill")
         .args(["-0", &id.to_string()])
