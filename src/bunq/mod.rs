@@ -41,8 +41,8 @@ pub use call::{Call, Method};
 pub use callback::CallbackUrl;
 pub use client::{Access, Bank, Installed, Reply};
 pub use context::{
-    Context, DeviceRecord, HandshakeStep, InstallationRecord, MAX_REINSTALLATIONS_PER_DAY,
-    SessionRecord, next_step, reinstallation_wait, session_usable_until,
+    Context, DeviceRecord, HandshakeStep, InstallationRecord, MAX_REINSTALLATIONS_PER_DAY, SessionRecord, next_step,
+    reinstallation_wait, session_usable_until,
 };
 pub use credential_ip::PermittedDevice;
 pub use error::{Answer, Class, Distrust, Error};

@@ -47,8 +47,8 @@ pub(crate) struct Claim {
     /// The name of the context Secret that was used last.
     pub(crate) context: String,
     pub(crate) journal: Journal,
-    uid: Option<String>,
-    resource_version: Option<String>,
+    pub(crate) uid: Option<String>,
+    pub(crate) resource_version: Option<String>,
 }
 
 /// All claims.
@@ -83,7 +83,13 @@ impl Claims {
     }
 
     /// The claim on this user, for `owner`: made, found, or taken over from an owner that is gone.
-    pub(crate) async fn hold(&self, owner: &Owner, environment: Environment, user_id: u64, context: &str) -> Result<Claim, Stop> {
+    pub(crate) async fn hold(
+        &self,
+        owner: &Owner,
+        environment: Environment,
+        user_id: u64,
+        context: &str,
+    ) -> Result<Claim, Stop> {
         let name = name(environment, user_id);
         let fresh = Claim {
             name: name.clone(),
@@ -109,13 +115,20 @@ impl Claims {
         if !self.is_gone(&held.owner).await {
             return Err(Stop::UserAlreadyClaimed { claim: self.locate(&name) });
         }
-        self.store(&Claim { resource_version: held.resource_version, uid: held.uid, journal: inherit(&held.journal), ..fresh }).await
+        self.store(&Claim {
+            resource_version: held.resource_version,
+            uid: held.uid,
+            journal: inherit(&held.journal),
+            ..fresh
+        })
+        .await
     }
 
     /// Writes the claim, if nobody else did since it was read.
     pub(crate) async fn store(&self, claim: &Claim) -> Result<Claim, Stop> {
         let map = claim.to_config_map()?;
-        let call = self.api.replace(&claim.name, &PostParams::default(), &map);
+        let params = PostParams::default();
+        let call = self.api.replace(&claim.name, &params, &map);
         Claim::read(&kube_call("update", || self.locate(&claim.name), call).await?)
     }
 

@@ -15,9 +15,7 @@ use kube::{
 use secrecy::SecretString;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::{
-    claim::Claims, context_store::ContextStore, error::Stop, secret_watch::SecretWatches, wake::Waker,
-};
+use super::{claim::Claims, context_store::ContextStore, error::Stop, secret_watch::SecretWatches, wake::Waker};
 use crate::{
     api::{self, BunqOAuthClient},
     bunq::{Bank, Call, Endpoints, Environment, LimitMode, Limiter, Priority},
@@ -69,6 +67,8 @@ pub(crate) struct Memory {
     pub(crate) pair: Option<Pair>,
     /// Passes that failed in a row.
     pub(crate) failures: u32,
+    /// Since when the bank's signatures have been invalid.
+    pub(crate) distrusted_since: Option<Timestamp>,
 }
 
 /// A read that ended as declared, and when.
@@ -87,7 +87,7 @@ pub(crate) struct Pair {
 }
 
 /// What every pass shares.
-pub struct Operator {
+pub(crate) struct Operator {
     pub(crate) config: Config,
     pub(crate) clock: SharedClock,
     pub(crate) telemetry: Telemetry,
@@ -151,7 +151,13 @@ impl Operator {
     }
 
     /// Takes a slot in the bank's window, or says when to come back; never waits (D16).
-    pub(crate) fn take_turn(&self, who: &str, environment: Environment, call: Call, priority: Priority) -> Result<(), Stop> {
+    pub(crate) fn take_turn(
+        &self,
+        who: &str,
+        environment: Environment,
+        call: Call,
+        priority: Priority,
+    ) -> Result<(), Stop> {
         let wait = self.limiter.reserve(who, environment, call, priority, self.clock.monotonic());
         if wait.is_zero() {
             return Ok(());

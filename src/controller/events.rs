@@ -28,7 +28,9 @@ impl Operator {
             Class::Stalled => EventType::Warning,
             Class::Ready | Class::Suspended => EventType::Normal,
             Class::Reconciling => match reason {
-                Reason::BankUnavailable | Reason::BankAnswerUnverified | Reason::KubernetesUnavailable => EventType::Warning,
+                Reason::BankUnavailable | Reason::BankAnswerUnverified | Reason::KubernetesUnavailable => {
+                    EventType::Warning
+                }
                 _ => EventType::Normal,
             },
         };
@@ -41,9 +43,13 @@ impl Operator {
             News::Created { id } => ("ClientCreated", format!("created OAuth client {id} at bunq")),
             News::Adopted { client_id, foreign_urls } => (
                 "ClientAdopted",
-                format!("adopted the OAuth client {client_id}; {foreign_urls} of its redirect URLs belong to somebody else and stay"),
+                format!(
+                    "adopted the OAuth client {client_id}; {foreign_urls} of its redirect URLs belong to somebody else and stay"
+                ),
             ),
-            News::GivenUp { client_id } => ("ClientGivenUp", format!("gave up the OAuth client {client_id}, as the annotation allows")),
+            News::GivenUp { client_id } => {
+                ("ClientGivenUp", format!("gave up the OAuth client {client_id}, as the annotation allows"))
+            }
             News::Repaired { what } => ("DriftRepaired", format!("{what} had vanished at bunq and is written again")),
         };
         self.tell(object, EventType::Normal, reason, "Reconcile", &note).await;
@@ -55,23 +61,44 @@ impl Operator {
         let (type_, reason, note) = match release {
             Release::Retained => (EventType::Normal, "ClientRetained", kept("deletionPolicy is Retain")),
             Release::Suspended => (EventType::Warning, "ClientRetained", kept("the object is suspended")),
-            Release::NothingToCancel => (EventType::Normal, "NothingToCancel", "there is no OAuth client of ours at bunq".to_owned()),
+            Release::NothingToCancel => {
+                (EventType::Normal, "NothingToCancel", "there is no OAuth client of ours at bunq".to_owned())
+            }
             Release::NotConfirmed { client_id } => (
                 EventType::Warning,
                 "ClientRetained",
-                kept(&format!("it was adopted, and no annotation bunq-operator.io/confirm-cancel: \"{client_id}\" confirms it")),
+                kept(&format!(
+                    "it was adopted, and no annotation bunq-operator.io/confirm-cancel: \"{client_id}\" confirms it"
+                )),
             ),
-            Release::Cancelled => (EventType::Normal, "ClientCancelled", "cancelled the OAuth client at bunq".to_owned()),
-            Release::GaveUp { why } => {
-                (EventType::Warning, "CancelGivenUp", format!("the OAuth client at bunq may still be ACTIVE: {why}; cancel it in the bunq app"))
+            Release::Cancelled => {
+                (EventType::Normal, "ClientCancelled", "cancelled the OAuth client at bunq".to_owned())
             }
+            Release::GaveUp { why } => (
+                EventType::Warning,
+                "CancelGivenUp",
+                format!("the OAuth client at bunq may still be ACTIVE: {why}; cancel it in the bunq app"),
+            ),
         };
         self.tell(object, type_, reason, "Delete", &note).await;
     }
 
     /// Publishes one Event; what goes wrong is only logged.
-    pub(crate) async fn tell(&self, object: &BunqOAuthClient, type_: EventType, reason: &str, action: &str, note: &str) {
-        let event = Event { type_, reason: reason.to_owned(), note: Some(shorten(note)), action: action.to_owned(), secondary: None };
+    pub(crate) async fn tell(
+        &self,
+        object: &BunqOAuthClient,
+        type_: EventType,
+        reason: &str,
+        action: &str,
+        note: &str,
+    ) {
+        let event = Event {
+            type_,
+            reason: reason.to_owned(),
+            note: Some(shorten(note)),
+            action: action.to_owned(),
+            secondary: None,
+        };
         let reference = object.object_ref(&());
         match tokio::time::timeout(DEADLINE, self.recorder.publish(&event, &reference)).await {
             Ok(Ok(())) => {}

@@ -56,7 +56,9 @@ impl Pass {
         let outcome = match &action {
             Action::AddFinalizer => self.set_finalizer(true).await.map(Ok)?,
             Action::DropFinalizer(release) => self.release(release).await.map(Ok)?,
-            Action::Record { journal, then, news } => self.record(journal, then.as_ref(), news.as_ref()).await.map(Ok)?,
+            Action::Record { journal, then, news } => {
+                self.record(journal, then.as_ref(), news.as_ref()).await.map(Ok)?
+            }
             Action::ListClients => self.list_clients().await.map(Ok)?,
             Action::GetClient(id) => self.get_client(*id).await.map(Ok)?,
             Action::ListCallbackUrls(id) => self.list_callback_urls(*id).await.map(Ok)?,
@@ -89,7 +91,12 @@ impl Pass {
 
     /// Stores the journal. Everything that the announced mutation needs is there before, so that
     /// nothing is announced that cannot be sent at once.
-    async fn record(&mut self, journal: &Journal, then: Option<&Mutation>, news: Option<&News>) -> Result<Learned, Stop> {
+    async fn record(
+        &mut self,
+        journal: &Journal,
+        then: Option<&Mutation>,
+        news: Option<&News>,
+    ) -> Result<Learned, Stop> {
         if let Some(mutation) = then {
             self.log_in().await?;
             self.take_turn(Ask::Change(mutation).call())?;
@@ -133,7 +140,9 @@ impl Pass {
 
     async fn list_callback_urls(&mut self, id: u64) -> Result<Learned, Stop> {
         match self.ask(&Ask::CallbackUrls(id)).await {
-            Ok(Reply { value: Heard::CallbackUrls(urls), .. }) => Ok(Learned::CallbackUrls(Some(observe::entries(&urls)))),
+            Ok(Reply { value: Heard::CallbackUrls(urls), .. }) => {
+                Ok(Learned::CallbackUrls(Some(observe::entries(&urls))))
+            }
             Ok(_) => Err(mixed_up()),
             Err(Stop::Bank { source }) if matches!(source.class(), Class::NotFound | Class::MethodNotAllowed) => {
                 Ok(Learned::CallbackUrls(None))
@@ -277,7 +286,9 @@ impl Pass {
     /// A Secret that this very generation had published already was lost or changed.
     fn count_repair(&self) {
         let status = self.object.status.as_ref();
-        if status.is_some_and(|status| status.observed_generation == self.object.metadata.generation && status.secret_hash.is_some()) {
+        if status.is_some_and(|status| {
+            status.observed_generation == self.object.metadata.generation && status.secret_hash.is_some()
+        }) {
             self.operator.telemetry.metrics.secret_repaired();
         }
     }
@@ -294,10 +305,18 @@ impl Pass {
 
 /// Our own defect: an answer of another kind than the question.
 fn mixed_up() -> Stop {
-    Stop::Corrupt { what: "the answer of a call".to_owned(), reason: "it is of another kind than the question".to_owned() }
+    Stop::Corrupt {
+        what: "the answer of a call".to_owned(),
+        reason: "it is of another kind than the question".to_owned(),
+    }
 }
 
-async fn exchange(bank: &Bank, access: &Access<'_>, ask: &Ask<'_>, want: &plan::Desired) -> Result<Reply<Heard>, bunq::Error> {
+async fn exchange(
+    bank: &Bank,
+    access: &Access<'_>,
+    ask: &Ask<'_>,
+    want: &plan::Desired,
+) -> Result<Reply<Heard>, bunq::Error> {
     match ask {
         Ask::Clients => bank.list_oauth_clients(access).await.map(|reply| reply.map(Heard::Clients)),
         Ask::Client(id) => bank.get_oauth_client(access, *id).await.map(|reply| reply.map(Heard::Client)),
@@ -306,7 +325,12 @@ async fn exchange(bank: &Bank, access: &Access<'_>, ask: &Ask<'_>, want: &plan::
     }
 }
 
-async fn change(bank: &Bank, access: &Access<'_>, mutation: &Mutation, want: &plan::Desired) -> Result<Reply<Option<u64>>, bunq::Error> {
+async fn change(
+    bank: &Bank,
+    access: &Access<'_>,
+    mutation: &Mutation,
+    want: &plan::Desired,
+) -> Result<Reply<Option<u64>>, bunq::Error> {
     let nothing = |reply: Reply<()>| reply.map(|()| None);
     match mutation {
         Mutation::Create(body) => bank.create_oauth_client(access, &create_body(*body, want)).await,
@@ -320,8 +344,12 @@ async fn change(bank: &Bank, access: &Access<'_>, mutation: &Mutation, want: &pl
             bank.update_oauth_client(access, *client, &body).await.map(nothing)
         }
         Mutation::AddUrl { client, url } => bank.create_callback_url(access, *client, url).await,
-        Mutation::ReplaceUrl { client, entry, url } => bank.update_callback_url(access, *client, *entry, url).await.map(nothing),
-        Mutation::RemoveUrl { client, entry, .. } => bank.delete_callback_url(access, *client, *entry).await.map(nothing),
+        Mutation::ReplaceUrl { client, entry, url } => {
+            bank.update_callback_url(access, *client, *entry, url).await.map(nothing)
+        }
+        Mutation::RemoveUrl { client, entry, .. } => {
+            bank.delete_callback_url(access, *client, *entry).await.map(nothing)
+        }
     }
 }
 

@@ -20,7 +20,11 @@ pub(crate) fn is_set(object: &BunqOAuthClient) -> bool {
 
 /// Puts it on or takes it off, if nobody else wrote the object since it was read. `None`: the
 /// object is gone.
-pub(crate) async fn set(api: &Api<BunqOAuthClient>, object: &BunqOAuthClient, on: bool) -> Result<Option<BunqOAuthClient>, Stop> {
+pub(crate) async fn set(
+    api: &Api<BunqOAuthClient>,
+    object: &BunqOAuthClient,
+    on: bool,
+) -> Result<Option<BunqOAuthClient>, Stop> {
     let mut finalizers: Vec<&str> = object.finalizers().iter().map(String::as_str).collect();
     finalizers.retain(|finalizer| *finalizer != FINALIZER);
     if on {

@@ -12,9 +12,15 @@ use crate::{
 };
 
 /// The one answer that the bank gives for five causes.
-pub(crate) fn credentials_rejected(environment: Environment, caller: &Caller, bound_ip: Option<&str>, now: Timestamp) -> String {
+pub(crate) fn credentials_rejected(
+    environment: Environment,
+    caller: &Caller,
+    bound_ip: Option<&str>,
+    now: Timestamp,
+) -> String {
     let age = caller.credentials_created.map(|created| now.duration_since(created).as_hours().max(0));
-    let age = age.map_or_else(String::new, |hours| format!(" (the Secret is {hours} h old, unused keys die after 1–4 h)"));
+    let age =
+        age.map_or_else(String::new, |hours| format!(" (the Secret is {hours} h old, unused keys die after 1–4 h)"));
     let bound = bound_ip.map_or_else(String::new, |ip| format!(" (last bound: {ip})"));
     format!(
         "bunq refused this API key. It gives one answer for five causes: wrong key; wrong environment (tried: {environment}); \
@@ -44,11 +50,17 @@ pub(crate) fn of_stop(stop: &Stop, operator_namespace: &str, service_account: &s
             format!("Secret {secret} with the API key does not exist. Create it; the operator notices within seconds.")
         }
         Stop::CredentialsKeyNotFound { secret, key } => {
-            format!("Secret {secret} has no key {key}. Add it, or name the right one in spec.credentials.apiKeySecretRef.key.")
+            format!(
+                "Secret {secret} has no key {key}. Add it, or name the right one in spec.credentials.apiKeySecretRef.key."
+            )
         }
-        Stop::CredentialsKeyEmpty { secret, key } => format!("key {key} of Secret {secret} is empty. Put the API key there."),
+        Stop::CredentialsKeyEmpty { secret, key } => {
+            format!("key {key} of Secret {secret} is empty. Put the API key there.")
+        }
         Stop::EnvironmentMismatch { wanted, found, pinned: false, secret } => {
-            format!("spec.environment is {wanted} and the API key in Secret {secret} belongs to {found}. No call was made. Use a key of {wanted}.")
+            format!(
+                "spec.environment is {wanted} and the API key in Secret {secret} belongs to {found}. No call was made. Use a key of {wanted}."
+            )
         }
         Stop::EnvironmentMismatch { wanted, found, pinned: true, secret } => format!(
             "this object is pinned to {wanted} and the API key in Secret {secret} belongs to {found}. No call was made. \
@@ -62,12 +74,16 @@ pub(crate) fn of_stop(stop: &Stop, operator_namespace: &str, service_account: &s
             let way = client_id.as_ref().map_or_else(String::new, |id| {
                 format!(", or allow a new client with the annotation bunq-operator.io/allow-new-client: \"{id}\" (apps then get new credentials)")
             });
-            format!("the API key belongs to bunq user {found} and the client of this object to user {claimed}. Put back a key of user {claimed}{way}.")
+            format!(
+                "the API key belongs to bunq user {found} and the client of this object to user {claimed}. Put back a key of user {claimed}{way}."
+            )
         }
         Stop::UserAlreadyClaimed { claim } => {
             format!("another BunqOAuthClient manages this bunq user. Ask the operator's admins about {claim}.")
         }
-        Stop::Limit { call, .. } => format!("{call} waits for its turn: bunq allows few calls per address. The operator goes on by itself."),
+        Stop::Limit { call, .. } => {
+            format!("{call} waits for its turn: bunq allows few calls per address. The operator goes on by itself.")
+        }
         Stop::ServerSignatureInvalid { context } => format!(
             "the bank's signatures have been invalid for over an hour. If no proxy changes its answers, delete Secret {context}: \
              the operator then makes a new installation."
@@ -102,9 +118,13 @@ pub(crate) fn of_verdict(verdict: &Verdict, object: &str, secret: &str) -> Strin
 
 fn of_stall(stall: &Stall, secret: &str) -> String {
     let allow = |client_id: &str| {
-        format!("Allow a new client with the annotation bunq-operator.io/allow-new-client: \"{client_id}\"; apps then get new credentials.")
+        format!(
+            "Allow a new client with the annotation bunq-operator.io/allow-new-client: \"{client_id}\"; apps then get new credentials."
+        )
     };
-    let said = |text: &Option<String>| text.as_ref().map_or_else(|| "it accepted and did nothing".to_owned(), |text| format!("it said \"{text}\""));
+    let said = |text: &Option<String>| {
+        text.as_ref().map_or_else(|| "it accepted and did nothing".to_owned(), |text| format!("it said \"{text}\""))
+    };
     match stall {
         Stall::SecretNotOwned => format!("Secret {secret} exists and belongs to somebody else; it stays untouched. Delete or rename it, or set spec.secret.name."),
         Stall::SecretImmutable => format!("Secret {secret} is marked immutable and no longer holds what it should. Delete it; the operator writes it anew."),

@@ -1,5 +1,7 @@
 //! What the manifest asks for and what the bank said, in the planner's words.
 
+use std::fmt::Write as _;
+
 use kube::ResourceExt;
 
 use super::{context::Pair, error::Stop};
@@ -75,7 +77,11 @@ pub(crate) fn entries(urls: &[bunq::CallbackUrl]) -> Vec<Entry> {
 }
 
 /// The environment of this pass: the manifest's, else the key's; they must agree (D10).
-pub(crate) fn environment(object: &BunqOAuthClient, key: &bunq::ApiKey, secret: &str) -> Result<bunq::Environment, Stop> {
+pub(crate) fn environment(
+    object: &BunqOAuthClient,
+    key: &bunq::ApiKey,
+    secret: &str,
+) -> Result<bunq::Environment, Stop> {
     let found = key.environment();
     match object.spec.environment.map(of_api) {
         Some(wanted) if wanted != found => Err(Stop::EnvironmentMismatch {
@@ -119,7 +125,10 @@ fn percent_encode(text: &str) -> String {
     text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
-            _ => encoded.push_str(&format!("%{byte:02X}")),
+            _ => {
+                // Writing to a String cannot fail.
+                let _ = write!(encoded, "%{byte:02X}");
+            }
         }
         encoded
     })

@@ -211,7 +211,8 @@ impl Pass {
         let known = self.operator.claims.of(&owner, self.claim_hint()).await?;
         if self.want.deleting {
             self.environment = self.environment.or(known.as_ref().map(|claim| claim.environment));
-            return Ok(self.adopt_claim(known));
+            self.adopt_claim(known);
+            return Ok(());
         }
         let environment = self.known_environment()?;
         if let Some(claim) = known.as_ref().filter(|claim| claim.environment != environment) {
@@ -224,7 +225,8 @@ impl Pass {
         }
         let context = self.want.cause.key.clone();
         if known.as_ref().is_some_and(|claim| claim.context == context) {
-            return Ok(self.adopt_claim(known));
+            self.adopt_claim(known);
+            return Ok(());
         }
         let user_id = self.log_in().await?.user_id;
         let claim = match known {
@@ -278,7 +280,11 @@ impl Pass {
             return Err(Stop::NotAnApiKey { secret: self.caller.credentials.clone() });
         }
         if let Some(claim) = self.claim.as_ref().filter(|claim| claim.user_id != login.user_id) {
-            return Err(Stop::UserChanged { claimed: claim.user_id, found: login.user_id, client_id: claim.journal.client_id.clone() });
+            return Err(Stop::UserChanged {
+                claimed: claim.user_id,
+                found: login.user_id,
+                client_id: claim.journal.client_id.clone(),
+            });
         }
         self.login = Some(login.clone());
         Ok(login)
@@ -354,9 +360,9 @@ impl Pass {
         let client = self.seen.client.present().cloned();
         let endpoints = self.environment.map(|environment| self.operator.bank(environment).endpoints());
         let client_id = client.as_ref().and_then(|client| client.client_id.as_deref());
-        let authorization_url = endpoints
-            .zip(client_id)
-            .map(|(endpoints, client_id)| observe::authorization_url(endpoints, client_id, &self.object.spec.redirect_url));
+        let authorization_url = endpoints.zip(client_id).map(|(endpoints, client_id)| {
+            observe::authorization_url(endpoints, client_id, &self.object.spec.redirect_url)
+        });
         Findings {
             environment: self.environment.map(observe::to_api),
             user_id: self.claim.as_ref().map(|claim| claim.user_id),
@@ -385,7 +391,11 @@ pub(super) async fn read_secret(api: &Api<Secret>, namespace: &str, name: &str) 
 fn version(secret: Option<&Secret>) -> String {
     let meta = secret.map(|secret| &secret.metadata);
     let text = |part: Option<&String>| part.cloned().unwrap_or_default();
-    format!("{}/{}", text(meta.and_then(|meta| meta.uid.as_ref())), text(meta.and_then(|meta| meta.resource_version.as_ref())))
+    format!(
+        "{}/{}",
+        text(meta.and_then(|meta| meta.uid.as_ref())),
+        text(meta.and_then(|meta| meta.resource_version.as_ref()))
+    )
 }
 
 /// A number in 0..1 that belongs to this object.

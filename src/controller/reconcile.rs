@@ -4,11 +4,7 @@ use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc, time::Duratio
 
 use futures::FutureExt;
 use jiff::Timestamp;
-use kube::{
-    Api, ResourceExt,
-    api::PostParams,
-    runtime::controller::Action,
-};
+use kube::{Api, ResourceExt, api::PostParams, runtime::controller::Action};
 use tracing::Instrument;
 
 use super::{
@@ -87,7 +83,9 @@ async fn one_pass(operator: Arc<Operator>, namespace: String, name: String, uid:
     let mut pass = Pass::new(Arc::clone(&operator), object);
     greet(&mut pass, &api).await;
     let end = match pass.run().await {
-        End::Stop(Stop::Bank { source }) if is_signature_trouble(&source) => operator.weigh_signature_trouble(&pass, source),
+        End::Stop(Stop::Bank { source }) if is_signature_trouble(&source) => {
+            operator.weigh_signature_trouble(&pass, source)
+        }
         end => end,
     };
     operator.keep(&pass, &end);
@@ -135,7 +133,9 @@ fn tell(operator: &Operator, pass: &Pass, end: &End) -> Option<(Reason, String)>
     match end {
         End::Verdict(Verdict::Released) => None,
         End::Verdict(_) if pass.want.deleting => None,
-        End::Verdict(verdict) => Some((verdict_reason(verdict)?, message::of_verdict(verdict, &pass.caller.object, &secret))),
+        End::Verdict(verdict) => {
+            Some((verdict_reason(verdict)?, message::of_verdict(verdict, &pass.caller.object, &secret)))
+        }
         End::Waiting(_, waiting) => Some((waiting.reason(), message::of_waiting(*waiting))),
         // Suspended from birth is told; later the last status stays: nothing is looked at (D6).
         End::Stop(Stop::Suspended) if !is_new_or_suspended(pass) => None,

@@ -1,21 +1,19 @@
 //! Wires the streams together and runs until told to stop.
 
-use std::{future::Future, pin::pin, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
-use futures::{Stream, StreamExt, channel::mpsc, stream};
+use futures::{Stream, StreamExt, TryStreamExt, channel::mpsc, stream};
 use kube::{
-    Api, Client,
-    api::ListParams,
+    Api, Client, ResourceExt,
     runtime::{
-        Controller, WatchStreamExt,
+        Controller, Predicate, PredicateConfig, WatchStreamExt,
         controller::{self, Action},
         predicates, reflector,
         watcher::{self, Event, watcher},
-        Predicate,
     },
 };
 use thiserror::Error;
-use tokio_util_free::wait_changed;
+use tokio::sync::watch;
 
 use super::{
     context::{Banks, Config, Operator},
@@ -29,15 +27,6 @@ use crate::{
     clock::SharedClock,
     telemetry::{self, Telemetry},
 };
-
-mod tokio_util_free {
-    use tokio::sync::watch;
-
-    /// Yields once per change.
-    pub(super) async fn wait_changed(mut receiver: watch::Receiver<u64>) -> Option<((), watch::Receiver<u64>)> {
-        receiver.changed().await.ok().map(|()| ((), receiver))
-    }
-}
 
 /// Objects worked on at the same time (D16).
 const CONCURRENCY: u16 = 32;
@@ -86,7 +75,7 @@ pub async fn run(
     tracing::info!(http_address = %endpoint.address(), "serving /livez, /readyz and /metrics");
     reach(&client).await?;
 
-    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let (stop, stopped) = watch::channel(false);
     let readiness = telemetry.readiness.clone();
     tokio::spawn(async move {
         shutdown.await;
@@ -98,7 +87,7 @@ pub async fn run(
 
     let banks = banks(&config, &transport);
     let (store, writer) = reflector::store();
-    let (waker, wakes) = Waker::new();
+    let (waker, wanted) = Waker::new();
     let (deleted, deletions) = mpsc::unbounded();
     let objects = objects(&config, &client, writer, &telemetry, deleted);
     let operator = Operator::new(config, Arc::clone(&clock), telemetry.clone(), client, store.clone(), banks, waker);
@@ -107,9 +96,9 @@ pub async fn run(
     let sweeper = tokio::spawn(sweep::run(Arc::clone(&operator), deletions));
     let passes = Controller::for_stream(objects, store)
         .with_config(controller::Config::default().concurrency(CONCURRENCY))
-        .reconcile_on(wakes)
+        .reconcile_on(wanted)
         // Timers that were set before the clock jumped are late (`F37`).
-        .reconcile_all_on(stream::unfold(clock.jumps(), wait_changed))
+        .reconcile_all_on(stream::unfold(clock.jumps(), next_jump))
         .graceful_shutdown_on(until(stopped.clone()))
         .run(reconcile, |_, error, _| -> Action { match *error {} }, operator)
         .for_each(|_| std::future::ready(()));
@@ -134,13 +123,13 @@ async fn reach(client: &Client) -> Result<(), RunError> {
     Ok(())
 }
 
-async fn until(mut stopped: tokio::sync::watch::Receiver<bool>) {
+async fn until(mut stopped: watch::Receiver<bool>) {
     // The sender lives in a task that ends only after it has sent.
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
 /// Passes that do not end in time are dropped: the next process goes on from the journal.
-async fn overdue(stopped: tokio::sync::watch::Receiver<bool>) {
+async fn overdue(stopped: watch::Receiver<bool>) {
     until(stopped).await;
     let _ = tokio::time::timeout(DRAIN, std::future::pending::<()>()).await;
 }
@@ -160,15 +149,15 @@ fn objects(
     deleted: mpsc::UnboundedSender<()>,
 ) -> impl Stream<Item = Result<BunqOAuthClient, watcher::Error>> + Send + 'static {
     let ready = telemetry.readiness.handle("watch");
-    let watched = watched(config, client);
-    let pending = std::sync::atomic::AtomicUsize::new(watched.len());
-    let merged = stream::select_all(watched.into_iter().map(|api| {
-        let config = watcher::Config::default().page_size(PAGE);
-        watcher(api, config).default_backoff().boxed()
-    }));
-    let lists = Lists::default();
-    let merged = merge_lists(merged, pending, lists);
-    merged
+    let namespaces = config.watch_namespaces.clone();
+    // Rights on objects are cluster-wide (D14), so several namespaces are one watch and a filter.
+    let api = match namespaces.as_slice() {
+        [namespace] => Api::namespaced(client.clone(), namespace),
+        _ => Api::all(client.clone()),
+    };
+    watcher(api, watcher::Config::default().page_size(PAGE))
+        .default_backoff()
+        .try_filter(move |event| std::future::ready(is_watched(&namespaces, event)))
         .modify(|object| object.metadata.managed_fields = None)
         .inspect(move |event| match event {
             Ok(Event::Delete(_)) => drop(deleted.unbounded_send(())),
@@ -176,10 +165,28 @@ fn objects(
                 ready.set_ready();
                 drop(deleted.unbounded_send(()));
             }
-            Ok(_) => {}
+            Ok(Event::Apply(_) | Event::Init | Event::InitApply(_)) => {}
             Err(error) => tracing::warn!(%error, "objects cannot be watched; trying again"),
         })
         .reflect(writer)
         .applied_objects()
-        .predicate_filter(predicates::generation.combine(predicates::annotations).combine(predicates::finalizers), controller_predicates())
+        .predicate_filter(
+            // Our own status writes change none of these; a finalizer or an annotation bumps no generation.
+            predicates::generation.combine(predicates::annotations).combine(predicates::finalizers),
+            PredicateConfig::default(),
+        )
+}
+
+fn is_watched(namespaces: &[String], event: &Event<BunqOAuthClient>) -> bool {
+    match event {
+        Event::Apply(object) | Event::Delete(object) | Event::InitApply(object) => {
+            namespaces.is_empty() || object.namespace().is_some_and(|namespace| namespaces.contains(&namespace))
+        }
+        Event::Init | Event::InitDone => true,
+    }
+}
+
+/// Yields once per jump of the clock.
+async fn next_jump(mut jumps: watch::Receiver<u64>) -> Option<((), watch::Receiver<u64>)> {
+    jumps.changed().await.ok().map(|()| ((), jumps))
 }

@@ -13,7 +13,7 @@ use kube::{
     Api, Client, ResourceExt,
     core::PartialObjectMeta,
     runtime::{
-        WatchStreamExt, metadata_watcher,
+        WatchStreamExt,
         reflector::Store,
         utils::Backoff,
         watcher::{self, Event},
@@ -28,6 +28,9 @@ use crate::api::BunqOAuthClient;
 const PAUSE: Duration = Duration::from_secs(5);
 /// Secrets may be large; their metadata alone is fetched in small pages.
 const PAGE: u32 = 50;
+
+/// All that is ever read of a tenant's Secrets here.
+type Meta = PartialObjectMeta<Secret>;
 
 /// All watches.
 pub(crate) struct SecretWatches {
@@ -74,15 +77,17 @@ impl Drop for SecretWatches {
 }
 
 async fn watch(client: Client, store: Store<BunqOAuthClient>, waker: Waker, namespace: String) {
-    let api: Api<Secret> = Api::namespaced(client, &namespace);
+    let api: Api<Meta> = Api::namespaced(client, &namespace);
     let config = watcher::Config::default().page_size(PAGE);
-    let mut events = Box::pin(stripped(metadata_watcher(api, config)).backoff(Pause));
+    let mut events = Box::pin(stripped(watcher::watcher(api, config)).backoff(Pause));
     let mut is_failing = false;
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Apply(secret) | Event::Delete(secret)) => {
                 let name = secret.name_any();
-                waker.wake_where(&store, |object| object.namespace().as_ref() == Some(&namespace) && uses(object, &name));
+                waker.wake_where(&store, |object| {
+                    object.namespace().as_ref() == Some(&namespace) && uses(object, &name)
+                });
             }
             // What happened while nobody watched is unknown: look at every object.
             Ok(Event::InitDone) => {
@@ -102,8 +107,8 @@ async fn watch(client: Client, store: Store<BunqOAuthClient>, waker: Waker, name
 /// Annotations can hold a whole Secret in clear (`last-applied-configuration`): nothing but the
 /// name goes on.
 fn stripped(
-    events: impl Stream<Item = Result<Event<PartialObjectMeta<Secret>>, watcher::Error>>,
-) -> impl Stream<Item = Result<Event<PartialObjectMeta<Secret>>, watcher::Error>> {
+    events: impl Stream<Item = Result<Event<Meta>, watcher::Error>>,
+) -> impl Stream<Item = Result<Event<Meta>, watcher::Error>> {
     events.modify(|secret| {
         secret.metadata.annotations = None;
         secret.metadata.managed_fields = None;
@@ -112,7 +117,8 @@ fn stripped(
 
 /// Whether the Secret of this name is the object's output or its credentials.
 fn uses(object: &BunqOAuthClient, name: &str) -> bool {
-    object.spec.credentials.api_key_secret_ref.name == name || object.spec.output_secret_name(&object.name_any()) == name
+    object.spec.credentials.api_key_secret_ref.name == name
+        || object.spec.output_secret_name(&object.name_any()) == name
 }
 
 /// What failed, without any of the answer.

@@ -115,7 +115,11 @@ fn redirect_urls(client: &Client, managed: &[String]) -> Vec<RedirectUrlStatus> 
     let mut urls: Vec<RedirectUrlStatus> = match &client.urls {
         Urls::Entries(entries) => entries
             .iter()
-            .map(|entry| RedirectUrlStatus { url: entry.url.clone(), id: number(entry.id), managed: is_managed(&entry.url) })
+            .map(|entry| RedirectUrlStatus {
+                url: entry.url.clone(),
+                id: number(entry.id),
+                managed: is_managed(&entry.url),
+            })
             .collect(),
         Urls::Single(url) if url.is_empty() => Vec::new(),
         Urls::Single(url) => vec![RedirectUrlStatus { url: url.clone(), id: None, managed: is_managed(url) }],
@@ -132,7 +136,10 @@ fn redirect_urls(client: &Client, managed: &[String]) -> Vec<RedirectUrlStatus> 
 fn stays_ready(old: &BunqOAuthClientStatus, report: &Report) -> bool {
     let is_transient = matches!(
         report.reason,
-        Reason::WaitingForBankLimit | Reason::BankUnavailable | Reason::BankAnswerUnverified | Reason::KubernetesUnavailable
+        Reason::WaitingForBankLimit
+            | Reason::BankUnavailable
+            | Reason::BankAnswerUnverified
+            | Reason::KubernetesUnavailable
     );
     is_transient && old.observed_generation == Some(report.generation) && is_true(old, "Ready")
 }
@@ -162,7 +169,7 @@ fn conditions(old: &BunqOAuthClientStatus, report: &Report) -> Vec<Condition> {
     new.part("RemoteInSync", report.remote, "Verified", "the OAuth client at bunq is as declared");
     new.part("SecretInSync", report.secret, "Published", "the Secret holds what was read from bunq");
     new.display_name();
-    new.list.sort_by(|a, b| rank(&a.type_).cmp(&rank(&b.type_)));
+    new.list.sort_by_key(|condition| rank(&condition.type_));
     new.list
 }
 
@@ -214,7 +221,10 @@ impl Conditions<'_> {
     fn is_known(&self, type_: &str) -> bool {
         let is_remote = type_ == "RemoteInSync";
         let known = self.old.conditions.iter().find(|condition| condition.type_ == type_);
-        !is_remote && known.is_some_and(|known| known.observed_generation == Some(self.report.generation) && known.status != ConditionStatus::Unknown)
+        !is_remote
+            && known.is_some_and(|known| {
+                known.observed_generation == Some(self.report.generation) && known.status != ConditionStatus::Unknown
+            })
     }
 
     /// There is no known way to change the name (bunq-api §5.3): it is told, and blocks nothing.
@@ -226,14 +236,23 @@ impl Conditions<'_> {
                 self.push(TYPE, ConditionStatus::True, "Verified", "bunq shows the declared display name");
             }
             Some(Some(name)) => {
-                let text = format!("bunq shows the display name {name:?}; there is no known way to change it there. Everything else works.");
+                let text = format!(
+                    "bunq shows the display name {name:?}; there is no known way to change it there. Everything else works."
+                );
                 self.push(TYPE, ConditionStatus::False, "DisplayNameDiffers", &text);
             }
             Some(None) => {
-                self.push(TYPE, ConditionStatus::Unknown, "DisplayNameNotShown", "bunq does not show a display name, which is normal");
+                self.push(
+                    TYPE,
+                    ConditionStatus::Unknown,
+                    "DisplayNameNotShown",
+                    "bunq does not show a display name, which is normal",
+                );
             }
             None if self.is_known(TYPE) => self.keep(TYPE),
-            None => self.push(TYPE, ConditionStatus::Unknown, "NotVerified", "the OAuth client at bunq was not read yet"),
+            None => {
+                self.push(TYPE, ConditionStatus::Unknown, "NotVerified", "the OAuth client at bunq was not read yet");
+            }
         }
     }
 }

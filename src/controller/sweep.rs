@@ -77,7 +77,11 @@ async fn is_abandoned(operator: &Operator, claim: &Claim) -> bool {
     operator.store.find(lives).is_none() && operator.claims.is_gone(&claim.owner).await
 }
 
-async fn sweep_contexts(operator: &Operator, claims: &[Claim], unused_since: &mut HashMap<String, Timestamp>) -> Result<(), Stop> {
+async fn sweep_contexts(
+    operator: &Operator,
+    claims: &[Claim],
+    unused_since: &mut HashMap<String, Timestamp>,
+) -> Result<(), Stop> {
     let now = operator.clock.now();
     let api: Api<Secret> = Api::namespaced(operator.client.clone(), &operator.config.operator_namespace);
     let params = ListParams::default().labels(&format!("{LABEL_PART}={PART_CONTEXT}"));

@@ -63,16 +63,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> io::Result<()> {
-    let Arguments {
-        listen,
-        limits,
-        call_log,
-        tls,
-        ca_out,
-        behaviour,
-        keys,
-        exit_with_stdin,
-    } = arguments;
+    let Arguments { listen, limits, call_log, tls, ca_out, behaviour, keys, exit_with_stdin } = arguments;
     let behaviour: Behaviour = match behaviour {
         Some(path) => serde_json::from_slice(&fs::read(path)?)?,
         None => Behaviour::default(),

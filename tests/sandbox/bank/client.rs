@@ -136,22 +136,11 @@ impl Bank {
         let lag = self.behaviour.list_lag.unwrap_or(Duration::ZERO);
         let lag = jiff::SignedDuration::try_from(lag).unwrap_or(jiff::SignedDuration::ZERO);
         let visible = |it: &Client| {
-            let hidden = self.behaviour.cancelled == Cancelled::Hidden
-                && it.status == ClientStatus::Cancelled;
-            it.user == user
-                && !hidden
-                && it
-                    .created
-                    .saturating_add(lag)
-                    .is_ok_and(|at| at <= self.now)
+            let hidden = self.behaviour.cancelled == Cancelled::Hidden && it.status == ClientStatus::Cancelled;
+            it.user == user && !hidden && it.created.saturating_add(lag).is_ok_and(|at| at <= self.now)
         };
-        let positions: Vec<usize> = (0..self.clients.len())
-            .filter(|at| visible(&self.clients[*at]))
-            .collect();
-        let items = positions
-            .into_iter()
-            .map(|at| (self.clients[at].id, self.show_client(at)))
-            .collect();
+        let positions: Vec<usize> = (0..self.clients.len()).filter(|at| visible(&self.clients[*at])).collect();
+        let items = positions.into_iter().map(|at| (self.clients[at].id, self.show_client(at))).collect();
         self.page(ask, items)
     }
 
@@ -199,11 +188,7 @@ impl Bank {
                 _ => strict,
             })
             .collect();
-        if unknown.is_empty() {
-            Ok(())
-        } else {
-            Err(Refusal::superfluous(unknown))
-        }
+        if unknown.is_empty() { Ok(()) } else { Err(Refusal::superfluous(unknown)) }
     }
 
     fn activate(&mut self, at: usize) -> Result<(), Refusal> {
@@ -211,10 +196,7 @@ impl Bank {
             return Ok(());
         }
         match self.behaviour.reactivation {
-            Reactivation::Refused(status) => Err(Refusal::new(
-                status,
-                "A cancelled OAuth client cannot be activated.",
-            )),
+            Reactivation::Refused(status) => Err(Refusal::new(status, "A cancelled OAuth client cannot be activated.")),
             Reactivation::Allowed => {
                 self.clients[at].status = ClientStatus::Active;
                 Ok(())
@@ -228,9 +210,7 @@ impl Bank {
         }
         self.clients[at].status = match self.behaviour.cancel {
             Cancel::Immediate => ClientStatus::Cancelled,
-            Cancel::Pending { seconds } => {
-                ClientStatus::CancelledPending(self.after(Duration::from_secs(seconds)))
-            }
+            Cancel::Pending { seconds } => ClientStatus::CancelledPending(self.after(Duration::from_secs(seconds))),
         };
     }
 }

@@ -12,17 +12,11 @@ impl Bank {
     /// `POST oauth-client`.
     pub(super) fn create_client(&mut self, user: u64, ask: &Ask) -> Outcome {
         let wish = self.read_create_body(&ask.json()?)?;
-        let existing = self
-            .clients
-            .iter()
-            .find(|it| it.user == user && it.status == ClientStatus::Active)
-            .map(|it| it.id);
+        let existing =
+            self.clients.iter().find(|it| it.user == user && it.status == ClientStatus::Active).map(|it| it.id);
         match (existing, self.behaviour.second_client) {
             (Some(_), SecondClient::Refused(status)) => {
-                return Err(Refusal::new(
-                    status,
-                    "You already have an active OAuth client.",
-                ));
+                return Err(Refusal::new(status, "You already have an active OAuth client."));
             }
             (Some(id), SecondClient::ReturnsExisting) => return Ok(Reply::id(id)),
             (None, _) | (Some(_), SecondClient::CreatesSecond) => {}
@@ -61,21 +55,13 @@ impl Bank {
             },
             _ => return Err(Refusal::new(400, "The request body is invalid.")),
         };
-        let unknown: Vec<&str> = fields
-            .keys()
-            .map(String::as_str)
-            .filter(|name| *name != "status")
-            .collect();
+        let unknown: Vec<&str> = fields.keys().map(String::as_str).filter(|name| *name != "status").collect();
         match mode {
             CreateBody::Superfluous if !unknown.is_empty() => Err(Refusal::superfluous(unknown)),
-            CreateBody::IgnoresUnknown => Ok(fields
-                .into_iter()
-                .filter(|(name, _)| name == "status")
-                .collect()),
-            CreateBody::Stores
-            | CreateBody::Superfluous
-            | CreateBody::RefusesArray
-            | CreateBody::RefusesAll => check_status(&fields).map(|()| fields),
+            CreateBody::IgnoresUnknown => Ok(fields.into_iter().filter(|(name, _)| name == "status").collect()),
+            CreateBody::Stores | CreateBody::Superfluous | CreateBody::RefusesArray | CreateBody::RefusesAll => {
+                check_status(&fields).map(|()| fields)
+            }
         }
     }
 

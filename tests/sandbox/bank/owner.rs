@@ -32,10 +32,7 @@ impl Bank {
     #[must_use]
     pub fn urls_of(&self, client: u64) -> Vec<String> {
         let urls = self.client(client).map(|it| it.urls.as_slice());
-        urls.unwrap_or_default()
-            .iter()
-            .map(|it| it.url.clone())
-            .collect()
+        urls.unwrap_or_default().iter().map(|it| it.url.clone()).collect()
     }
 
     /// Creates an ACTIVE client by hand; returns its number.
@@ -127,11 +124,6 @@ impl Bank {
     pub fn reset(&mut self) {
         let last_id = self.last_id;
         let (now, caller) = (self.now, self.caller);
-        *self = Self {
-            now,
-            caller,
-            last_id,
-            ..Self::new(self.behaviour.clone())
-        };
+        *self = Self { now, caller, last_id, ..Self::new(self.behaviour.clone()) };
     }
 }

@@ -87,8 +87,7 @@ impl Bank {
     /// A device on this installation, registered with this key, called from a permitted address.
     /// An access token may use any installation that has a device, and is bound at first use.
     fn check_device(&mut self, key: usize, installation: u64) -> Result<(), Refusal> {
-        let (key_id, is_access_token) =
-            (self.keys[key].id, self.keys[key].access_token_of.is_some());
+        let (key_id, is_access_token) = (self.keys[key].id, self.keys[key].access_token_of.is_some());
         let registered = self
             .devices
             .iter()
@@ -100,19 +99,13 @@ impl Bank {
         if self.keys[key].status == KeyStatus::PendingFirstUse {
             self.bind(key, &[]);
         }
-        if self.keys[key].permits(self.caller) {
-            Ok(())
-        } else {
-            Err(Refusal::credentials())
-        }
+        if self.keys[key].permits(self.caller) { Ok(()) } else { Err(Refusal::credentials()) }
     }
 
     fn check_second_session(&mut self, key: usize, installation: u64) -> Result<(), Refusal> {
         let (key, now) = (self.keys[key].id, self.now);
-        let mut living = self
-            .sessions
-            .iter_mut()
-            .filter(|it| it.key == key && it.installation == installation && it.lives(now));
+        let mut living =
+            self.sessions.iter_mut().filter(|it| it.key == key && it.installation == installation && it.lives(now));
         match self.behaviour.second_session {
             SecondSession::KeepsOld => Ok(()),
             SecondSession::EndsOld => {
@@ -120,10 +113,7 @@ impl Bank {
                 Ok(())
             }
             SecondSession::Refused => match living.next() {
-                Some(_) => Err(Refusal::new(
-                    400,
-                    "Authentication token already has a user session.",
-                )),
+                Some(_) => Err(Refusal::new(400, "Authentication token already has a user session.")),
                 None => Ok(()),
             },
         }

@@ -25,16 +25,9 @@ impl Bank {
             fields.insert(name.to_owned(), secret);
         }
         let shape = self.behaviour.url_shape;
-        if matches!(
-            shape,
-            UrlShape::Array | UrlShape::Both | UrlShape::ArrayWithoutIds
-        ) {
+        if matches!(shape, UrlShape::Array | UrlShape::Both | UrlShape::ArrayWithoutIds) {
             let with_ids = shape != UrlShape::ArrayWithoutIds;
-            let urls: Vec<Value> = client
-                .urls
-                .iter()
-                .map(|it| url_object(it, with_ids))
-                .collect();
+            let urls: Vec<Value> = client.urls.iter().map(|it| url_object(it, with_ids)).collect();
             fields.insert("callback_url".to_owned(), json!(urls));
         }
         if matches!(shape, UrlShape::Scalar | UrlShape::Both) {
@@ -47,9 +40,7 @@ impl Bank {
     fn shown_secret(&self, client: &Client) -> Option<Value> {
         match self.behaviour.secret_shown {
             SecretShown::Always => Some(json!(client.secret)),
-            SecretShown::OnlyActive if client.status == ClientStatus::Active => {
-                Some(json!(client.secret))
-            }
+            SecretShown::OnlyActive if client.status == ClientStatus::Active => Some(json!(client.secret)),
             SecretShown::OnlyActive => Some(Value::Null),
             SecretShown::FirstReadOnly if client.reads == 1 => Some(json!(client.secret)),
             SecretShown::FirstReadOnly | SecretShown::Never => None,
