@@ -20,6 +20,9 @@ use crate::{
     plan::backoff,
 };
 
+/// Refusals that are remembered: after the fifth the delay no longer grows (`S8`).
+const REFUSALS: usize = 10;
+
 /// The longest wait that a stored time can impose: a clock may have been wrong when it was written.
 const LONGEST_SESSION_WAIT: Duration = Duration::from_secs(33);
 
@@ -281,6 +284,8 @@ impl Operator {
         }
         let now = self.clock.now();
         entry.stored.refusals.push(now);
+        let surplus = entry.stored.refusals.len().saturating_sub(REFUSALS);
+        entry.stored.refusals.drain(..surplus);
         entry.touch();
         let until = backoff::after_rejection(&entry.stored.refusals).unwrap_or(now);
         let text = message::credentials_rejected(entry.environment, caller, entry.stored.bound_ip.as_deref(), now);
