@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -125,6 +125,12 @@ enum CliError {
     Run(#[source] RunError),
     #[error("write to stdout")]
     Stdout(#[source] std::io::Error),
+}
+
+/// The definition of the command line, for those who document it.
+#[must_use]
+pub fn definition() -> clap::Command {
+    Cli::command()
 }
 
 /// Parses the command line and runs it. Exit codes: 0 done, 1 failed, 2 wrong use.
@@ -286,7 +292,6 @@ mod tests {
 
     #[test]
     fn the_whole_command_line_is_consistent() {
-        use clap::CommandFactory;
-        Cli::command().debug_assert();
+        definition().debug_assert();
     }
 }

@@ -29,7 +29,7 @@ pub(crate) struct Report {
     pub(crate) now: Timestamp,
     pub(crate) reason: Reason,
     pub(crate) message: String,
-    /// Whether the bank was asked for something new, or only looked at.
+    /// How the three parts of Ready stand.
     pub(crate) credentials: Part,
     pub(crate) remote: Part,
     pub(crate) secret: Part,

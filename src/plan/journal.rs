@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// Redirect URLs remembered as ours, at most; the oldest unused ones go first.
+/// Redirect URLs remembered as ours, at most; the oldest go first.
 const MANAGED_URLS: usize = 200;
 
 /// The memory of everything sent to the bank for one bunq user.

@@ -31,13 +31,13 @@ impl ReconcileResult {
 /// One call to the bank; every label comes from a closed set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct BankCall {
-    /// `production` or `sandbox`.
+    /// `Production` or `Sandbox`.
     pub environment: &'static str,
     /// The HTTP method.
     pub method: &'static str,
-    /// The resource without identifiers, such as `oauth-client`.
+    /// The path below `/v1/` with its identifiers left open, such as `user/{user}/oauth-client`.
     pub endpoint: &'static str,
-    /// What came of it, such as `ok` or the class of the error.
+    /// What came of it: `success` or the class of the error.
     pub outcome: &'static str,
 }
 
