@@ -1,2 +1,3 @@
 //! testbed
+pub mod controlplane;
 pub mod sandbox;
