@@ -1,3 +1,4 @@
 //! testbed
 pub mod controlplane;
+pub mod harness;
 pub mod sandbox;

@@ -1,0 +1,1 @@
+//! Judges of a status: ports of the checks that others make.
