@@ -28,7 +28,7 @@ pub fn crd() -> CustomResourceDefinition {
     crd
 }
 
-/// [`crd`] as YAML, always the same bytes.
+/// [`crd()`] as YAML, always the same bytes.
 ///
 /// # Panics
 /// Never: a test renders this constant.

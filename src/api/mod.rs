@@ -1,5 +1,5 @@
 //! The custom resource: what a person writes ([`spec`]), what the operator
-//! answers ([`status`]) and the definition that a cluster installs ([`crd`]).
+//! answers ([`status`]) and the definition that a cluster installs ([`mod@crd`]).
 //!
 //! This layer knows Kubernetes' conventions and nothing of the bank's protocol.
 

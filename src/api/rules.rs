@@ -35,9 +35,11 @@ pub const NAME_LENGTH: &str = "metadata.name must be at most 63 characters";
 /// The sentence for an output Secret that would overwrite the API key.
 pub const SECRETS_DIFFER: &str = "the published Secret (spec.secret.name, or else metadata.name) must not be the Secret that holds the API key (spec.credentials.apiKeySecretRef.name)";
 /// The sentence for labels the server would refuse on the Secret.
-pub const LABELS: &str = "labels must have keys like example.com/name and values of at most 63 letters, digits, '-', '_' and '.', beginning and ending with a letter or digit";
+pub const LABELS: &str = "labels must have keys like example.com/name and values of at most 63 letters, digits, '-', '_' and '.', beginning and ending with a letter or digit; bunq-operator.io/ is reserved";
 /// The sentence for annotations the server would refuse on the Secret.
-pub const ANNOTATIONS: &str = "annotations must have keys like example.com/name: a name of at most 63 letters, digits, '-', '_' and '.', optionally after a DNS name and '/'";
+pub const ANNOTATIONS: &str = "annotations must have keys like example.com/name: a name of at most 63 letters, digits, '-', '_' and '.', optionally after a DNS name and '/'; bunq-operator.io/ is reserved";
+/// Keys of labels and annotations that only the operator sets.
+pub const RESERVED_PREFIX: &str = "bunq-operator.io/";
 
 /// Labels and annotations a person may add to the Secret.
 pub const MAX_METADATA_ENTRIES: usize = 32;
@@ -90,26 +92,24 @@ pub fn resync_interval(schema: &mut Schema) {
 /// The rules of `secret.labels`.
 pub fn labels(schema: &mut Schema) {
     bound_map(schema, "A label's value.", 63);
-    let key = cel_text(format::QUALIFIED_NAME);
+    let key = metadata_key();
     let value = cel_text(format::LABEL_VALUE);
-    add(
-        schema,
-        &format!(
-            "self.all(key, key.size() <= 317 && key.matches({key}) && self[key].matches({value}))"
-        ),
-        LABELS,
-    );
+    let all = format!("self.all(key, {key} && self[key].matches({value}))");
+    add(schema, &all, LABELS);
 }
 
 /// The rules of `secret.annotations`.
 pub fn annotations(schema: &mut Schema) {
     bound_map(schema, "An annotation's value.", MAX_ANNOTATION_VALUE);
-    let key = cel_text(format::QUALIFIED_NAME);
-    add(
-        schema,
-        &format!("self.all(key, key.size() <= 317 && key.matches({key}))"),
-        ANNOTATIONS,
-    );
+    let key = metadata_key();
+    add(schema, &format!("self.all(key, {key})"), ANNOTATIONS);
+}
+
+/// What a key of a label or an annotation must be.
+fn metadata_key() -> String {
+    let pattern = cel_text(format::QUALIFIED_NAME);
+    let reserved = cel_text(RESERVED_PREFIX);
+    format!("key.size() <= 317 && key.matches({pattern}) && !key.startsWith({reserved})")
 }
 
 /// The rules of `secret.keys`: all seven differ, with the defaults filled in.

@@ -40,7 +40,7 @@ pub struct BunqOAuthClientSpec {
     /// Whether the client should be ACTIVE or CANCELLED, in bunq's own words; ACTIVE if left out.
     #[serde(default)]
     pub status: DesiredStatus,
-    /// The URL that bunq sends people back to: https, or http on localhost, 127.0.0.1 or [::1]; compared byte by byte.
+    /// The URL that bunq sends people back to: https, or http on localhost, 127.0.0.1 or the IPv6 loopback address; compared byte by byte.
     #[schemars(length(max = 2048), transform = rules::url)]
     pub redirect_url: String,
     /// Further redirect URLs under the same rules, at most 10.

@@ -128,14 +128,14 @@ impl OutputSecret {
             keys.check(found);
         }
         let labels_fit = self.labels.len() <= rules::MAX_METADATA_ENTRIES
-            && self.labels.iter().all(|(key, value)| {
-                format::is_qualified_name(key) && format::is_label_value(value)
-            });
+            && self
+                .labels
+                .iter()
+                .all(|(key, value)| is_free_key(key) && format::is_label_value(value));
         found.unless(labels_fit, "spec.secret.labels", rules::LABELS);
         let annotations_fit = self.annotations.len() <= rules::MAX_METADATA_ENTRIES
             && self.annotations.iter().all(|(key, value)| {
-                format::is_qualified_name(key)
-                    && value.chars().count() <= rules::MAX_ANNOTATION_VALUE
+                is_free_key(key) && value.chars().count() <= rules::MAX_ANNOTATION_VALUE
             });
         found.unless(
             annotations_fit,
@@ -178,6 +178,11 @@ impl SecretKeys {
             rules::KEYS_DISTINCT,
         );
     }
+}
+
+/// Whether a person may set this label or annotation.
+fn is_free_key(key: &str) -> bool {
+    format::is_qualified_name(key) && !key.starts_with(rules::RESERVED_PREFIX)
 }
 
 /// The broken rules found so far.

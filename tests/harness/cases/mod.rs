@@ -1,6 +1,7 @@
 //! What the resource's rules accept and refuse: one table, judged by the Rust
 //! rules, by kube's CEL and by a real API server.
 
+mod secrets;
 mod server;
 mod specs;
 mod urls;
