@@ -188,7 +188,8 @@ impl ControlPlane {
             .map_err(Error::make("an end of the control plane"))
     }
 
-    /// Leaves processes and folder in place when this program ends. Returns the processes' ids.
+    /// Leaves processes and folder in place when this program ends. Returns the processes' ids, to be ended with
+    /// `kill -KILL`: asked politely all at once, the API server waits long for a store that is gone.
     pub fn leave_running(mut self) -> Result<Vec<u32>, Error> {
         self.folder.keep()?;
         let Some(servers) = &mut self.servers else {

@@ -180,6 +180,21 @@ pub(super) fn tail(log: &Path, count: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::controlplane::{Progress, binary, servers};
+
+    #[test]
+    fn a_server_ends_by_itself_when_whoever_started_it_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let programs = binary::folder(&Progress::silent()).unwrap();
+        let args = servers::etcd_args(&folder.path().join("data"), 0, 0);
+        let mut etcd = Process::start(Component::Etcd, &programs, folder.path(), &args).unwrap();
+        etcd.check().unwrap();
+
+        // What the system does when a process dies.
+        drop(etcd.stdin.take());
+
+        assert!(etcd.child.wait().unwrap().success());
+    }
 
     #[test]
     fn the_tail_of_a_log_is_its_last_lines() {

@@ -204,7 +204,7 @@ fn free_ports() -> Result<[u16; 3], Error> {
     find().map_err(Error::io("find free ports on 127.0.0.1"))
 }
 
-fn etcd_args(data: &Path, client: u16, peer: u16) -> Vec<String> {
+pub(super) fn etcd_args(data: &Path, client: u16, peer: u16) -> Vec<String> {
     let (client, peer) = (
         format!("http://127.0.0.1:{client}"),
         format!("http://127.0.0.1:{peer}"),
@@ -244,6 +244,8 @@ fn apiserver_args(folder: &Path, etcd: u16, port: u16, audit_log: Option<&Path>)
     if let Some(log) = audit_log {
         args.push(format!("--audit-policy-file={}", file("audit-policy.yaml")));
         args.push(format!("--audit-log-path={}", log.display()));
+        // Megabytes before it starts a new file: a test wants one.
+        args.push("--audit-log-maxsize=100000".to_owned());
     }
     args
 }

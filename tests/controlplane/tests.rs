@@ -8,7 +8,10 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube::api::{Api, ObjectMeta, PostParams};
 use tokio::sync::OnceCell;
 
+use super::audit::unused_grants;
 use super::{Component, ControlPlane, Error, Options, Progress};
+
+mod deploy;
 
 const WIDGETS: &str = r"
 apiVersion: apiextensions.k8s.io/v1
@@ -118,7 +121,7 @@ async fn a_service_account_may_do_what_its_binding_grants_and_the_audit_log_name
             "create",
             "role",
             "read",
-            "--verb=list",
+            "--verb=list,watch",
             "--resource=configmaps",
         ])
         .await
@@ -140,13 +143,11 @@ async fn a_service_account_may_do_what_its_binding_grants_and_the_audit_log_name
     .await;
     assert!(refusal(reader.run(&["get", "secrets"]).await).contains("forbidden"));
     let log = plane.audit_log().unwrap();
-    eventually("the audit log names the binding", async || {
-        std::fs::read_to_string(log).unwrap().lines().any(|line| {
-            line.contains("system:serviceaccount:rights:reader")
-                && line.contains(r#"RoleBinding \"reader-reads/rights\""#)
-        })
-    })
-    .await;
+    let is_reader = |user: &str| user == "system:serviceaccount:rights:reader";
+    let client = plane.admin_client().await.unwrap();
+    let unused = unused_grants(client, log, is_reader).await.unwrap();
+    let unused: Vec<String> = unused.iter().map(ToString::to_string).collect();
+    assert_eq!(unused, ["Role rights/read: watch on configmaps never used"]);
 }
 
 #[tokio::test]
@@ -284,6 +285,28 @@ async fn a_restarted_api_server_has_its_objects_and_a_stopped_control_plane_leav
 
     assert!(before.iter().chain(&after).all(|&id| !is_running(id)));
     assert!(!folder.exists());
+}
+
+#[tokio::test]
+async fn a_control_plane_that_is_left_running_runs_on_until_its_processes_are_ended() {
+    let options = Options {
+        progress: Progress::silent(),
+        ..Options::default()
+    };
+    let plane = ControlPlane::start(options).await.unwrap();
+    let (folder, kubectl) = (plane.dir().to_owned(), plane.kubectl());
+
+    let left = plane.leave_running().unwrap();
+
+    kubectl.run(&["get", "namespaces"]).await.unwrap();
+    for id in left {
+        let ended = std::process::Command::new("kill")
+            .arg(id.to_string())
+            .status()
+            .unwrap();
+        assert!(ended.success());
+    }
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 fn is_running(id: u32) -> bool {
