@@ -50,12 +50,9 @@ pub async fn unused_grants(
     audit_log: &Path,
     users: impl Fn(&str) -> bool,
 ) -> Result<Vec<UnusedGrant>, Error> {
-    let text = std::fs::read_to_string(audit_log)
-        .map_err(Error::io(format!("read {}", audit_log.display())))?;
+    let text = std::fs::read_to_string(audit_log).map_err(Error::io(format!("read {}", audit_log.display())))?;
     let used = log::read(&text, &users)?;
-    let granted = grants::read(&client, &users)
-        .await
-        .map_err(Error::make("a list of what is granted"))?;
+    let granted = grants::read(&client, &users).await.map_err(Error::make("a list of what is granted"))?;
     Ok(difference(&granted, &used))
 }
 

@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use k8s_openapi::api::rbac::v1::{
-    ClusterRole, ClusterRoleBinding, PolicyRule, Role as NamespacedRole, RoleBinding, RoleRef,
-    Subject,
+    ClusterRole, ClusterRoleBinding, PolicyRule, Role as NamespacedRole, RoleBinding, RoleRef, Subject,
 };
 use kube::api::{Api, ListParams};
 
@@ -57,26 +56,15 @@ impl Grant {
 }
 
 /// Everything the roles bound to `users` grant.
-pub(super) async fn read(
-    client: &kube::Client,
-    users: &impl Fn(&str) -> bool,
-) -> Result<Vec<Grant>, kube::Error> {
+pub(super) async fn read(client: &kube::Client, users: &impl Fn(&str) -> bool) -> Result<Vec<Grant>, kube::Error> {
     let mut bound = BTreeSet::new();
     let everything = ListParams::default();
-    for binding in Api::<ClusterRoleBinding>::all(client.clone())
-        .list(&everything)
-        .await?
-    {
+    for binding in Api::<ClusterRoleBinding>::all(client.clone()).list(&everything).await? {
         if is_bound(binding.subjects.as_deref(), None, users) {
-            bound.insert(Role::Cluster {
-                name: binding.role_ref.name,
-            });
+            bound.insert(Role::Cluster { name: binding.role_ref.name });
         }
     }
-    for binding in Api::<RoleBinding>::all(client.clone())
-        .list(&everything)
-        .await?
-    {
+    for binding in Api::<RoleBinding>::all(client.clone()).list(&everything).await? {
         let namespace = binding.metadata.namespace.unwrap_or_default();
         if is_bound(binding.subjects.as_deref(), Some(&namespace), users) {
             bound.insert(role_of(binding.role_ref, namespace));
@@ -85,10 +73,9 @@ pub(super) async fn read(
     let mut granted = Vec::new();
     for role in bound {
         let rules = match &role {
-            Role::Cluster { name } => Api::<ClusterRole>::all(client.clone())
-                .get_opt(name)
-                .await?
-                .and_then(|found| found.rules),
+            Role::Cluster { name } => {
+                Api::<ClusterRole>::all(client.clone()).get_opt(name).await?.and_then(|found| found.rules)
+            }
             Role::Namespaced { namespace, name } => {
                 let api = Api::<NamespacedRole>::namespaced(client.clone(), namespace);
                 api.get_opt(name).await?.and_then(|found| found.rules)
@@ -104,40 +91,21 @@ pub(super) async fn read(
 
 fn role_of(reference: RoleRef, namespace: String) -> Role {
     if reference.kind == "ClusterRole" {
-        Role::Cluster {
-            name: reference.name,
-        }
+        Role::Cluster { name: reference.name }
     } else {
-        Role::Namespaced {
-            namespace,
-            name: reference.name,
-        }
+        Role::Namespaced { namespace, name: reference.name }
     }
 }
 
-fn is_bound(
-    subjects: Option<&[Subject]>,
-    namespace: Option<&str>,
-    users: &impl Fn(&str) -> bool,
-) -> bool {
-    subjects
-        .unwrap_or_default()
-        .iter()
-        .any(|subject| match subject.kind.as_str() {
-            "User" => users(&subject.name),
-            "ServiceAccount" => {
-                let namespace = subject
-                    .namespace
-                    .as_deref()
-                    .or(namespace)
-                    .unwrap_or_default();
-                users(&format!(
-                    "system:serviceaccount:{namespace}:{}",
-                    subject.name
-                ))
-            }
-            _ => false,
-        })
+fn is_bound(subjects: Option<&[Subject]>, namespace: Option<&str>, users: &impl Fn(&str) -> bool) -> bool {
+    subjects.unwrap_or_default().iter().any(|subject| match subject.kind.as_str() {
+        "User" => users(&subject.name),
+        "ServiceAccount" => {
+            let namespace = subject.namespace.as_deref().or(namespace).unwrap_or_default();
+            users(&format!("system:serviceaccount:{namespace}:{}", subject.name))
+        }
+        _ => false,
+    })
 }
 
 /// A rule, taken apart: each verb on each resource.

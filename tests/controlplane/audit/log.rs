@@ -52,12 +52,8 @@ struct Annotations {
 /// All requests of `users` that a role allowed. The last line may be unfinished: the server may be writing it.
 pub(super) fn read(text: &str, users: &impl Fn(&str) -> bool) -> Result<Vec<Use>, Error> {
     let mut used = Vec::new();
-    for line in text
-        .split_inclusive('\n')
-        .filter(|line| line.ends_with('\n'))
-    {
-        let event: Event =
-            serde_json::from_str(line).map_err(Error::make("sense of the audit log"))?;
+    for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+        let event: Event = serde_json::from_str(line).map_err(Error::make("sense of the audit log"))?;
         if !users(&event.user.username) || event.annotations.decision != "allow" {
             continue;
         }
@@ -66,18 +62,10 @@ pub(super) fn read(text: &str, users: &impl Fn(&str) -> bool) -> Result<Vec<Use>
             continue;
         };
         let (resource, name) = match event.object_ref {
-            Some(object) => (
-                resource_name(&object.api_group, &object.resource, &object.subresource),
-                object.name,
-            ),
+            Some(object) => (resource_name(&object.api_group, &object.resource, &object.subresource), object.name),
             None => (path_of(&event.request_uri), String::new()),
         };
-        let request = Use {
-            role,
-            verb: event.verb,
-            resource,
-            name,
-        };
+        let request = Use { role, verb: event.verb, resource, name };
         // A run asks the same thing a thousand times.
         if !used.contains(&request) {
             used.push(request);
@@ -101,10 +89,7 @@ fn role_in(reason: &str) -> Option<Role> {
         " of ClusterRole " => Some(Role::Cluster { name }),
         " of Role " => {
             let (_, namespace) = binding.rsplit_once('/')?;
-            Some(Role::Namespaced {
-                namespace: namespace.to_owned(),
-                name,
-            })
+            Some(Role::Namespaced { namespace: namespace.to_owned(), name })
         }
         _ => None,
     }

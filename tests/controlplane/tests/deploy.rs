@@ -15,27 +15,10 @@ async fn deployed() -> &'static ControlPlane {
     static DEPLOYED: OnceCell<()> = OnceCell::const_new();
     let plane = shared().await;
     let deploy = async || {
-        plane
-            .kubectl()
-            .run(&["apply", "--server-side", "-k", &path("")])
-            .await
-            .unwrap();
+        plane.kubectl().run(&["apply", "--server-side", "-k", &path("")]).await.unwrap();
         let crd = "crd/bunqoauthclients.bunq-operator.io";
-        plane
-            .kubectl()
-            .run(&["wait", "--for=condition=Established", crd, "--timeout=60s"])
-            .await
-            .unwrap();
-        plane
-            .kubectl()
-            .run(&[
-                "apply",
-                "--server-side",
-                "-f",
-                &path("samples/namespace.yaml"),
-            ])
-            .await
-            .unwrap();
+        plane.kubectl().run(&["wait", "--for=condition=Established", crd, "--timeout=60s"]).await.unwrap();
+        plane.kubectl().run(&["apply", "--server-side", "-f", &path("samples/namespace.yaml")]).await.unwrap();
     };
     DEPLOYED.get_or_init(deploy).await;
     plane
@@ -43,16 +26,7 @@ async fn deployed() -> &'static ControlPlane {
 
 /// Whether the operator's service account may, in the API server's own words: yes or no.
 async fn may(plane: &ControlPlane, namespace: &str, verb: &str, resource: &str) -> bool {
-    let args = [
-        "auth",
-        "can-i",
-        verb,
-        resource,
-        "--namespace",
-        namespace,
-        "--as",
-        OPERATOR,
-    ];
+    let args = ["auth", "can-i", verb, resource, "--namespace", namespace, "--as", OPERATOR];
     match plane.kubectl().run(&args).await {
         Ok(answer) => answer.trim() == "yes",
         Err(_) => false,
@@ -62,17 +36,8 @@ async fn may(plane: &ControlPlane, namespace: &str, verb: &str, resource: &str) 
 #[tokio::test]
 async fn the_operators_pod_keeps_to_the_restricted_profile() {
     let plane = deployed().await;
-    let get = [
-        "-n",
-        "bunq-operator",
-        "get",
-        "deployment",
-        "bunq-oauth-operator",
-        "-o",
-        "json",
-    ];
-    let deployment: Value =
-        serde_json::from_str(&plane.kubectl().run(&get).await.unwrap()).unwrap();
+    let get = ["-n", "bunq-operator", "get", "deployment", "bunq-oauth-operator", "-o", "json"];
+    let deployment: Value = serde_json::from_str(&plane.kubectl().run(&get).await.unwrap()).unwrap();
     let template = &deployment["spec"]["template"];
     let mut pod = json!({
         "apiVersion": "v1",
@@ -82,19 +47,10 @@ async fn the_operators_pod_keeps_to_the_restricted_profile() {
     });
     let create = ["create", "--dry-run=server", "-f", "-"];
 
-    plane
-        .kubectl()
-        .run_with_stdin(&create, &pod.to_string())
-        .await
-        .unwrap();
+    plane.kubectl().run_with_stdin(&create, &pod.to_string()).await.unwrap();
 
     pod["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = json!(true);
-    let answer = refusal(
-        plane
-            .kubectl()
-            .run_with_stdin(&create, &pod.to_string())
-            .await,
-    );
+    let answer = refusal(plane.kubectl().run_with_stdin(&create, &pod.to_string()).await);
     assert!(answer.contains("violates PodSecurity"), "{answer}");
 }
 
@@ -102,9 +58,7 @@ async fn the_operators_pod_keeps_to_the_restricted_profile() {
 async fn the_operator_reaches_secrets_only_where_a_namespace_opted_in() {
     let plane = deployed().await;
     make_namespace(plane, "closed").await;
-    for verb in [
-        "get", "list", "watch", "create", "update", "patch", "delete",
-    ] {
+    for verb in ["get", "list", "watch", "create", "update", "patch", "delete"] {
         assert!(!may(plane, "closed", verb, "secrets").await, "{verb}");
     }
     assert!(may(plane, "closed", "watch", "bunqoauthclients").await);
@@ -112,14 +66,9 @@ async fn the_operator_reaches_secrets_only_where_a_namespace_opted_in() {
     assert!(!may(plane, "bunq-operator", "watch", "secrets").await);
 
     make_namespace(plane, "open").await;
-    bind(plane, "open", "bunq-oauth-operator-tenant")
-        .await
-        .unwrap();
+    bind(plane, "open", "bunq-oauth-operator-tenant").await.unwrap();
 
-    eventually("the binding is seen", async || {
-        may(plane, "open", "watch", "secrets").await
-    })
-    .await;
+    eventually("the binding is seen", async || may(plane, "open", "watch", "secrets").await).await;
     assert!(!may(plane, "open", "delete", "secrets").await);
     assert!(!may(plane, "closed", "get", "secrets").await);
 }
@@ -127,18 +76,7 @@ async fn the_operator_reaches_secrets_only_where_a_namespace_opted_in() {
 async fn bind(plane: &ControlPlane, namespace: &str, role: &str) -> Result<String, super::Error> {
     let role = format!("--clusterrole={role}");
     let subject = "--serviceaccount=bunq-operator:bunq-oauth-operator";
-    plane
-        .kubectl()
-        .run(&[
-            "-n",
-            namespace,
-            "create",
-            "rolebinding",
-            "tenant",
-            &role,
-            subject,
-        ])
-        .await
+    plane.kubectl().run(&["-n", namespace, "create", "rolebinding", "tenant", &role, subject]).await
 }
 
 #[tokio::test]
@@ -146,47 +84,21 @@ async fn a_namespaces_admin_can_let_the_operator_in_and_use_its_resource() {
     let plane = deployed().await;
     make_namespace(plane, "team").await;
     let admin = plane.kubectl();
-    admin
-        .run(&["-n", "team", "create", "serviceaccount", "lead"])
-        .await
-        .unwrap();
-    let lead = [
-        "-n",
-        "team",
-        "create",
-        "rolebinding",
-        "lead",
-        "--clusterrole=admin",
-        "--serviceaccount=team:lead",
-    ];
+    admin.run(&["-n", "team", "create", "serviceaccount", "lead"]).await.unwrap();
+    let lead = ["-n", "team", "create", "rolebinding", "lead", "--clusterrole=admin", "--serviceaccount=team:lead"];
     admin.run(&lead).await.unwrap();
-    let lead = admin.with_kubeconfig(
-        &plane
-            .service_account_kubeconfig("team", "lead")
-            .await
-            .unwrap(),
-    );
+    let lead = admin.with_kubeconfig(&plane.service_account_kubeconfig("team", "lead").await.unwrap());
     eventually("admin is aggregated", async || {
-        lead.run(&["auth", "can-i", "create", "bunqoauthclients"])
-            .await
-            .is_ok()
+        lead.run(&["auth", "can-i", "create", "bunqoauthclients"]).await.is_ok()
     })
     .await;
 
     let manifest = std::fs::read_to_string(path("samples/role-binding.yaml")).unwrap();
-    lead.apply_stdin(&manifest.replace("namespace: shop", "namespace: team"))
-        .await
-        .unwrap();
+    lead.apply_stdin(&manifest.replace("namespace: shop", "namespace: team")).await.unwrap();
 
     assert!(may(plane, "team", "get", "secrets").await);
-    let wider = manifest.replace(
-        "name: bunq-oauth-operator-tenant",
-        "name: bunq-oauth-operator",
-    );
-    let answer = refusal(
-        lead.apply_stdin(&wider.replace("namespace: shop", "namespace: team"))
-            .await,
-    );
+    let wider = manifest.replace("name: bunq-oauth-operator-tenant", "name: bunq-oauth-operator");
+    let answer = refusal(lead.apply_stdin(&wider.replace("namespace: shop", "namespace: team")).await);
     assert!(answer.contains("forbidden"), "{answer}");
 }
 
@@ -194,17 +106,9 @@ async fn a_namespaces_admin_can_let_the_operator_in_and_use_its_resource() {
 async fn an_owner_without_a_block_needs_no_right_on_finalizers() {
     let plane = deployed().await;
     make_namespace(plane, "owned").await;
-    bind(plane, "owned", "bunq-oauth-operator-tenant")
-        .await
-        .unwrap();
-    eventually("the binding is seen", async || {
-        may(plane, "owned", "create", "secrets").await
-    })
-    .await;
-    let operator = plane
-        .service_account_kubeconfig("bunq-operator", "bunq-oauth-operator")
-        .await
-        .unwrap();
+    bind(plane, "owned", "bunq-oauth-operator-tenant").await.unwrap();
+    eventually("the binding is seen", async || may(plane, "owned", "create", "secrets").await).await;
+    let operator = plane.service_account_kubeconfig("bunq-operator", "bunq-oauth-operator").await.unwrap();
     let operator = plane.kubectl().with_kubeconfig(&operator);
     let secret = |block: bool| {
         json!({
@@ -219,10 +123,7 @@ async fn an_owner_without_a_block_needs_no_right_on_finalizers() {
     };
     let create = ["create", "--dry-run=server", "--validate=false", "-f", "-"];
 
-    operator
-        .run_with_stdin(&create, &secret(false))
-        .await
-        .unwrap();
+    operator.run_with_stdin(&create, &secret(false)).await.unwrap();
 
     let answer = refusal(operator.run_with_stdin(&create, &secret(true)).await);
     assert!(answer.contains("blockOwnerDeletion"), "{answer}");
@@ -235,25 +136,12 @@ async fn every_sample_is_accepted_and_then_differs_in_nothing() {
     for entry in std::fs::read_dir(path("samples")).unwrap() {
         let sample = entry.unwrap().path().display().to_string();
         let text = std::fs::read_to_string(&sample).unwrap();
-        assert!(
-            text.starts_with("# Shows: "),
-            "{sample} does not say what it shows"
-        );
+        assert!(text.starts_with("# Shows: "), "{sample} does not say what it shows");
 
-        plane
-            .kubectl()
-            .run(&["apply", "--server-side", "-f", &sample])
-            .await
-            .unwrap();
+        plane.kubectl().run(&["apply", "--server-side", "-f", &sample]).await.unwrap();
 
-        let difference = plane
-            .kubectl()
-            .run(&["diff", "--server-side", "-f", &sample])
-            .await;
-        assert!(
-            matches!(&difference, Ok(text) if text.is_empty()),
-            "{sample}: {difference:?}"
-        );
+        let difference = plane.kubectl().run(&["diff", "--server-side", "-f", &sample]).await;
+        assert!(matches!(&difference, Ok(text) if text.is_empty()), "{sample}: {difference:?}");
         seen += 1;
     }
     assert!(seen >= 6);

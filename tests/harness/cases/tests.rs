@@ -10,20 +10,10 @@ fn refused_by_rust(case: &SpecCase) -> Vec<String> {
         Ok(object) => object,
         Err(error) => return vec![error.to_string()],
     };
-    let old: Option<BunqOAuthClient> = case
-        .old
-        .as_ref()
-        .map(|old| serde_json::from_value(old.clone()).unwrap());
+    let old: Option<BunqOAuthClient> = case.old.as_ref().map(|old| serde_json::from_value(old.clone()).unwrap());
     let name = object.metadata.name.unwrap_or_default();
-    let verdict = object
-        .spec
-        .validate(&name, old.as_ref().map(|old| &old.spec));
-    verdict
-        .err()
-        .unwrap_or_default()
-        .iter()
-        .map(Violation::to_string)
-        .collect()
+    let verdict = object.spec.validate(&name, old.as_ref().map(|old| &old.spec));
+    verdict.err().unwrap_or_default().iter().map(Violation::to_string).collect()
 }
 
 /// The definition's schema, with its rules compiled once.
@@ -37,16 +27,9 @@ struct Definition {
 fn refused_by_cel(case: &SpecCase, definition: &Definition) -> Vec<String> {
     let mut found = Vec::new();
     check_structure(&definition.schema, &case.object, "", &mut found);
-    let verdict =
-        definition
-            .validator
-            .validate_compiled(&definition.rules, &case.object, case.old.as_ref());
+    let verdict = definition.validator.validate_compiled(&definition.rules, &case.object, case.old.as_ref());
     if let Err(errors) = verdict {
-        found.extend(
-            errors
-                .iter()
-                .map(|error| format!("{}: {}", error.field_path, error.message)),
-        );
+        found.extend(errors.iter().map(|error| format!("{}: {}", error.field_path, error.message)));
     }
     found
 }
@@ -54,21 +37,13 @@ fn refused_by_cel(case: &SpecCase, definition: &Definition) -> Vec<String> {
 fn definition() -> Definition {
     let crd = serde_json::to_value(api::crd()).unwrap();
     let schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone();
-    Definition {
-        rules: compile_schema(&schema),
-        schema,
-        validator: Validator::new(),
-    }
+    Definition { rules: compile_schema(&schema), schema, validator: Validator::new() }
 }
 
 /// The part of a schema that is not CEL: types, required fields, enums, bounds,
 /// sets.
 fn check_structure(schema: &Value, value: &Value, path: &str, found: &mut Vec<String>) {
-    let bound = |name: &str| {
-        schema[name]
-            .as_u64()
-            .map(|bound| usize::try_from(bound).unwrap())
-    };
+    let bound = |name: &str| schema[name].as_u64().map(|bound| usize::try_from(bound).unwrap());
     let mut fail = |what: &str| found.push(format!("{path}: {what}"));
     let type_fits = match schema["type"].as_str() {
         Some("object") => value.is_object(),
@@ -81,10 +56,7 @@ fn check_structure(schema: &Value, value: &Value, path: &str, found: &mut Vec<St
     if !type_fits {
         return fail("has another type");
     }
-    if schema["enum"]
-        .as_array()
-        .is_some_and(|words| !words.contains(value))
-    {
+    if schema["enum"].as_array().is_some_and(|words| !words.contains(value)) {
         fail("is not one of the known words");
     }
     if let Some(text) = value.as_str() {
@@ -101,12 +73,7 @@ fn check_structure(schema: &Value, value: &Value, path: &str, found: &mut Vec<St
             fail("has too many items");
         }
         let is_set = schema["x-kubernetes-list-type"] == json!("set");
-        if is_set
-            && items
-                .iter()
-                .enumerate()
-                .any(|(n, item)| items[..n].contains(item))
-        {
+        if is_set && items.iter().enumerate().any(|(n, item)| items[..n].contains(item)) {
             fail("holds an item twice");
         }
         for (index, item) in items.iter().enumerate() {
@@ -126,11 +93,7 @@ fn check_structure(schema: &Value, value: &Value, path: &str, found: &mut Vec<St
     }
     for (key, field) in fields {
         let known = &schema["properties"][key];
-        let schema = if known.is_null() {
-            &schema["additionalProperties"]
-        } else {
-            known
-        };
+        let schema = if known.is_null() { &schema["additionalProperties"] } else { known };
         if schema.is_object() {
             check_structure(schema, field, &format!("{path}.{key}"), found);
         }
@@ -193,10 +156,7 @@ fn a_refusal_names_the_field_of_the_table() {
             differences.push(format!("Rust: {}: {by_rust:?}", case.name));
         }
         let by_cel = refused_by_cel(case, &definition);
-        if !by_cel
-            .iter()
-            .any(|found| found.replace('"', "").contains(case.field))
-        {
+        if !by_cel.iter().any(|found| found.replace('"', "").contains(case.field)) {
             differences.push(format!("CEL: {}: {by_cel:?}", case.name));
         }
     }
