@@ -39,7 +39,8 @@ fn by_sub_resource(facts: &Facts<'_>, client: &Client, entries: &[Entry]) -> Opt
     // Whatever can still be done for any URL is done before one of them stops the pass.
     let attempts: Vec<Step> = missing.iter().map(|url| add(facts, client, url, &obsolete, entries)).collect();
     let acts = |step: &&Step| matches!(step, Step::Act(Action::Record { then: Some(_), .. }));
-    attempts.iter().find(acts).or(attempts.first()).cloned()
+    let waits = |step: &&Step| matches!(step, Step::Wait(..));
+    attempts.iter().find(acts).or(attempts.iter().find(waits)).or(attempts.first()).cloned()
 }
 
 /// No longer declared, and ours to remove.
