@@ -8,8 +8,9 @@ mod adoption;
 mod afterwards;
 mod bad_credentials;
 mod bad_input;
-mod cli;
+mod bank_client;
 mod claims;
+mod cli;
 mod credentials;
 mod ending;
 mod house;
@@ -17,7 +18,11 @@ mod http;
 mod kubectl;
 mod login;
 mod output;
+mod parts;
 mod path;
+mod planner;
+mod planner_properties;
+mod planner_stories;
 mod redirect_urls;
 mod requests;
 mod rest;
@@ -28,6 +33,8 @@ use std::{io::Write as _, process::ExitCode};
 
 use libtest_mimic::{Arguments, Conclusion, Trial};
 use stage::Stage;
+// The planner's stories say where they find it.
+use testbed::harness;
 
 /// Scenarios at the same time.
 const AT_ONCE: usize = 4;
@@ -69,7 +76,7 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
     ];
     let mut trials: Vec<Trial> = stories.iter().flat_map(|story| story(stage)).collect();
     trials.extend(house::CHECKS.iter().map(|(name, check)| stage.check("house", name, *check)));
-    trials.extend(stage::borrowed(stage));
+    trials.extend(parts::trials(stage));
     trials
 }
 

@@ -18,7 +18,7 @@ const CASES: u32 = 20_000;
 const WALK: usize = 12;
 
 /// It names a step for every input, and the same one for the same input.
-pub fn the_planner_is_total_and_deterministic() -> Result<(), String> {
+pub(crate) fn the_planner_is_total_and_deterministic() -> Result<(), String> {
     check((desired(), observed(), now()), |(want, seen, now)| {
         let step = next(&want, &seen, now);
         same(&step, &next(&want.clone(), &seen.clone(), now))
@@ -26,7 +26,7 @@ pub fn the_planner_is_total_and_deterministic() -> Result<(), String> {
 }
 
 /// The bank may list clients in any order.
-pub fn the_order_of_a_listing_is_irrelevant() -> Result<(), String> {
+pub(crate) fn the_order_of_a_listing_is_irrelevant() -> Result<(), String> {
     check((desired(), observed(), now(), any::<usize>()), |(want, seen, now, turn)| {
         let mut turned = seen.clone();
         if let Some(listing) = &mut turned.listing {
@@ -41,7 +41,7 @@ pub fn the_order_of_a_listing_is_irrelevant() -> Result<(), String> {
 }
 
 /// No creation is announced unless a listing showed no ACTIVE client and the journal names none (`S1`).
-pub fn a_creation_is_announced_only_on_an_empty_listing() -> Result<(), String> {
+pub(crate) fn a_creation_is_announced_only_on_an_empty_listing() -> Result<(), String> {
     check((desired(), observed(), now()), |(want, seen, now)| {
         let Step::Act(Action::Record { journal, then: Some(Mutation::Create(_)), .. }) = next(&want, &seen, now) else {
             return Ok(());
@@ -57,7 +57,7 @@ pub fn a_creation_is_announced_only_on_an_empty_listing() -> Result<(), String> 
 }
 
 /// Only what was just recorded is sent.
-pub fn nothing_is_sent_that_was_not_recorded() -> Result<(), String> {
+pub(crate) fn nothing_is_sent_that_was_not_recorded() -> Result<(), String> {
     check((desired(), observed(), now()), |(want, seen, now)| match next(&want, &seen, now) {
         Step::Act(Action::Send(mutation)) => holds(seen.armed == Some(mutation), "sent unannounced"),
         Step::Act(_) | Step::Wait(..) | Step::Done(_) => Ok(()),
@@ -66,7 +66,7 @@ pub fn nothing_is_sent_that_was_not_recorded() -> Result<(), String> {
 
 /// Whatever an action is said to have come to, it can be learned, and what is learned of a
 /// mutation is that nothing is known any more.
-pub fn whatever_happens_can_be_learned() -> Result<(), String> {
+pub(crate) fn whatever_happens_can_be_learned() -> Result<(), String> {
     check((desired(), observed(), now(), vec(outcome(), WALK)), |(want, mut seen, now, outcomes)| {
         for outcome in outcomes {
             let Step::Act(action) = next(&want, &seen, now) else { return Ok(()) };

@@ -26,10 +26,10 @@ const fn story(name: &'static str, edits: &'static [crate::harness::story::Edit]
 }
 
 /// Apply, and nothing else.
-pub static CREATE: [Story; 1] = [story("create", &[Apply])];
+pub(crate) static CREATE: [Story; 1] = [story("create", &[Apply])];
 
 /// What people do with redirect URLs.
-pub static URLS: [Story; 9] = [
+pub(crate) static URLS: [Story; 9] = [
     story("change the URL", &[Apply, Urls(&[SECOND])]),
     story("change the URL and back", &[Apply, Urls(&[SECOND]), Urls(&[FIRST])]),
     story("two URLs, then one", &[Apply, Urls(&[FIRST, SECOND]), Urls(&[SECOND])]),
@@ -45,7 +45,7 @@ pub static URLS: [Story; 9] = [
 ];
 
 /// What happens to the client's status, and deletion.
-pub static STATUS: [Story; 14] = [
+pub(crate) static STATUS: [Story; 14] = [
     story("cancel and back", &[Apply, Status(Cancelled), Status(Active)]),
     story("cancel and back, twice", &[Apply, Status(Cancelled), Status(Active), Status(Cancelled), Status(Active)]),
     story("born cancelled, then active", &[Status(Cancelled), Status(Active)]),
@@ -63,7 +63,7 @@ pub static STATUS: [Story; 14] = [
 ];
 
 /// What happens to the Secret, and what cannot be mended.
-pub static SECRET: [Story; 5] = [
+pub(crate) static SECRET: [Story; 5] = [
     story("another name", &[Apply, Rename]),
     story("the secret changes", &[Apply, Rotate]),
     story("the Secret is deleted, then edited", &[Apply, DeleteSecret, EditSecret]),
@@ -72,7 +72,7 @@ pub static SECRET: [Story; 5] = [
 ];
 
 /// What a story must have come to, where the bank is kind enough for it.
-pub fn judge(game: &Game, verdicts: &[Verdict], world: &World) -> Result<(), String> {
+pub(crate) fn judge(game: &Game, verdicts: &[Verdict], world: &World) -> Result<(), String> {
     let last = verdicts.last().map(word).unwrap_or_default();
     let expected = expected(game);
     ensure(expected.is_none_or(|expected| expected == last), &format!("{last} where {expected:?} was expected"))?;

@@ -3,8 +3,7 @@
 use std::{fmt::Display, future::Future, sync::Arc, time::Duration};
 
 use libtest_mimic::{Failed, Trial};
-use testbed::harness::{Bench, Outcome, World, cases, chain};
-use testbed::sandbox::sdk;
+use testbed::harness::{Bench, Outcome, World, chain};
 use tokio::{
     runtime::{Builder, Runtime},
     sync::OnceCell,
@@ -100,18 +99,6 @@ async fn start() -> Result<Arc<Bench>, String> {
     let started = timeout(LONGEST_START, Bench::start()).await;
     let started = started.unwrap_or_else(|_| Err(format!("it was not there within {LONGEST_START:?}").into()));
     started.map(Arc::new).map_err(|error| format!("the control plane: {}", chain(error.as_ref())))
-}
-
-/// Tests that live beside what they test.
-pub(crate) fn borrowed(stage: &Stage) -> Vec<Trial> {
-    let verdicts = stage.scenario("validation", "the_api_server_judges_every_case_as_the_tables_say", |world| async move {
-        Ok(cases::verdicts_of_the_api_server(world.admin(), &world.namespace).await?)
-    });
-    let sdk = ["1.14.18", "1.28.0"].map(|version| {
-        let name = format!("bunq_sdk_{}_accepts_the_emulator", version.replace('.', "_"));
-        stage.plain("emulator", &name, sdk::bunq_sdk_accepts_the_emulator(version))
-    });
-    [verdicts].into_iter().chain(sdk).collect()
 }
 
 /// The scenarios of a story, each named as its function.
