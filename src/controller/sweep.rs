@@ -63,6 +63,7 @@ async fn sweep(operator: &Operator, unused_since: &mut HashMap<String, Timestamp
         });
     }
     operator.watches.prune();
+    operator.forget_gone();
     sweep_contexts(operator, &kept, unused_since).await
 }
 
