@@ -9,7 +9,7 @@ use tracing::Instrument;
 
 use super::{
     context::{Operator, Verified},
-    error::{Retry, Stop, chain, is_signature_trouble, status_code},
+    error::{Retry, Stop, is_signature_trouble, status_code},
     kube_call::{absent, failed_with, kube_call},
     message,
     pass::{End, Pass, draw},
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     api::{BunqOAuthClient, BunqOAuthClientStatus},
     plan::{Class, Reason, Verdict, backoff},
-    telemetry::metrics::ReconcileResult,
+    telemetry::{self, metrics::ReconcileResult},
 };
 
 /// For one pass, everything included: a silent peer costs this, not the object (`M1`).
@@ -76,7 +76,7 @@ async fn one_pass(operator: Arc<Operator>, namespace: String, name: String, uid:
             return Outcome { again_in: SAFETY_NET, result: ReconcileResult::Success };
         }
         Err(stop) => {
-            tracing::warn!(error = chain(&stop), "the object could not be read");
+            tracing::warn!(error = telemetry::chain(&stop), "the object could not be read");
             return Outcome { again_in: operator.back_off(&uid), result: ReconcileResult::Error };
         }
     };
@@ -235,7 +235,7 @@ async fn write_status(pass: &mut Pass, api: &Api<BunqOAuthClient>, report: &Repo
         }
         Err(stop) => {
             if !is_stale {
-                tracing::warn!(error = chain(&stop), "the status could not be written");
+                tracing::warn!(error = telemetry::chain(&stop), "the status could not be written");
             }
             pass.operator.waker.wake(&pass.object);
             false

@@ -211,14 +211,14 @@ mod tests {
     use super::*;
     use crate::bunq::Environment;
 
-    fn object(keys: Value) -> BunqOAuthClient {
+    fn object(output: &Value) -> BunqOAuthClient {
         serde_json::from_value(json!({
             "apiVersion": "bunq-operator.io/v1alpha1", "kind": "BunqOAuthClient",
             "metadata": {"name": "app", "namespace": "shop", "uid": "u1"},
             "spec": {
                 "displayName": "App", "redirectUrl": "https://a.example",
                 "credentials": {"apiKeySecretRef": {"name": "key"}},
-                "secret": keys,
+                "secret": output,
             },
         }))
         .unwrap()
@@ -246,18 +246,18 @@ mod tests {
     fn the_seven_keys_are_published_and_the_service_binding_format_has_its_own_names() {
         let keys = |object| wanted(&object).data.into_keys().collect::<Vec<_>>().join(" ");
         assert_eq!(
-            keys(object(json!({}))),
+            keys(object(&json!({}))),
             "authorization_uri client_id client_secret provider redirect_uri token_uri type"
         );
         assert_eq!(
-            keys(object(json!({"format": "ServiceBinding"}))),
+            keys(object(&json!({"format": "ServiceBinding"}))),
             "authorization-grant-type authorization-uri client-id client-secret provider redirect-uri token-uri type"
         );
     }
 
     #[test]
     fn what_others_add_does_not_matter_and_what_they_change_does() {
-        let object = object(json!({}));
+        let object = object(&json!({}));
         let wanted = wanted(&object);
         let mut secret = published(&wanted);
         secret.data.as_mut().unwrap().insert("theirs".to_owned(), ByteString(b"x".to_vec()));
@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_secret_of_a_namesake_that_is_gone_is_foreign() {
-        let object = object(json!({}));
+        let object = object(&json!({}));
         let wanted = wanted(&object);
         let mut secret = published(&wanted);
         secret.metadata.owner_references.as_mut().unwrap()[0].uid = "u0".to_owned();
@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn the_hash_changes_if_and_only_if_the_data_does() {
-        let hash = |keys| wanted(&object(keys)).hash();
+        let hash = |output: Value| wanted(&object(&output)).hash();
         assert_eq!(hash(json!({})), hash(json!({"labels": {"a": "b"}})));
         assert_ne!(hash(json!({})), hash(json!({"keys": {"clientId": "id"}})));
     }
