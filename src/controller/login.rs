@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{
     context::Operator,
     context_store::{ContextStore, Entry, Keys},
-    error::{Stop, chain},
+    error::Stop,
     message,
 };
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
         KeyPair, Priority, ServerKey, SessionRecord, UserKind,
     },
     plan::backoff,
+    telemetry,
 };
 
 /// Refusals that are remembered: after the fifth the delay no longer grows (`S8`).
@@ -109,7 +110,7 @@ impl Operator {
                 HandshakeStep::Ready => return self.ready(entry),
             };
             if let Err(stop @ (Stop::Kube { .. } | Stop::KubeTimeout { .. })) = &outcome {
-                tracing::debug!(error = chain(stop), "the context is read again next time");
+                tracing::debug!(error = telemetry::chain(stop), "the context is read again next time");
                 ContextStore::reload(entry);
             }
             outcome?;

@@ -2,13 +2,11 @@
 
 use jiff::Timestamp;
 
-use super::{
-    error::{Stop, chain},
-    login::Caller,
-};
+use super::{error::Stop, login::Caller};
 use crate::{
     bunq::Environment,
     plan::{Reason, Stall, Verdict, Waiting},
+    telemetry,
 };
 
 /// The one answer that the bank gives for five causes.
@@ -88,14 +86,14 @@ pub(crate) fn of_stop(stop: &Stop, operator_namespace: &str, service_account: &s
             "the bank's signatures have been invalid for over an hour. If no proxy changes its answers, delete Secret {context}: \
              the operator then makes a new installation."
         ),
-        Stop::Bank { .. } => format!("{}. The operator tries again by itself.", chain(stop)),
+        Stop::Bank { .. } => format!("{}. The operator tries again by itself.", telemetry::chain(stop)),
         Stop::Gone
         | Stop::BackingOff { .. }
         | Stop::InvalidSpec { .. }
         | Stop::KeyPair { .. }
         | Stop::Corrupt { .. }
         | Stop::Kube { .. }
-        | Stop::KubeTimeout { .. } => chain(stop),
+        | Stop::KubeTimeout { .. } => telemetry::chain(stop),
     }
 }
 

@@ -9,7 +9,7 @@ use tracing::Instrument;
 
 use super::{
     context::{Operator, Verified},
-    error::{Retry, Stop, chain, is_signature_trouble, status_code},
+    error::{Retry, Stop, is_signature_trouble, status_code},
     kube_call::{absent, failed_with, kube_call},
     message,
     pass::{End, Pass, draw},
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     api::{BunqOAuthClient, BunqOAuthClientStatus},
     plan::{Class, Reason, Verdict, backoff},
-    telemetry::metrics::ReconcileResult,
+    telemetry::{self, metrics::ReconcileResult},
 };
 
 /// For one pass, everything included: a silent peer costs this, not the object (`M1`).
@@ -76,7 +76,7 @@ async fn one_pass(operator: Arc<Operator>, namespace: String, name: String, uid:
             return Outcome { again_in: SAFETY_NET, result: ReconcileResult::Success };
         }
         Err(stop) => {
-            tracing::warn!(error = chain(&stop), "the object could not be read");
+            tracing::warn!(error = telemetry::chain(&stop), "the object could not be read");
             return Outcome { again_in: operator.back_off(&uid), result: ReconcileResult::Error };
         }
     };
@@ -118,8 +118,9 @@ async fn conclude(operator: &Operator, api: &Api<BunqOAuthClient>, mut pass: Pas
     };
     let mut report = report(&pass, reason, message, next_attempt);
     set_parts(&mut report, &end);
-    let before = pass.object.status.as_ref().and_then(status::ready_reason).map(str::to_owned);
-    if write_status(&mut pass, api, &report).await && before.as_deref() != Some(reason.as_str()) {
+    let headline = |pass: &Pass| pass.object.status.as_ref().and_then(status::headline).map(str::to_owned);
+    let before = headline(&pass);
+    if write_status(&mut pass, api, &report).await && before != headline(&pass) {
         log(reason, &report.message);
         operator.tell_reason(&pass.object, reason, &report.message).await;
     }
@@ -139,6 +140,8 @@ fn tell(operator: &Operator, pass: &Pass, end: &End) -> Option<(Reason, String)>
         End::Waiting(_, waiting) => Some((waiting.reason(), message::of_waiting(*waiting))),
         // Suspended from birth is told; later the last status stays: nothing is looked at (D6).
         End::Stop(Stop::Suspended) if !is_new_or_suspended(pass) => None,
+        // A look that has its turn later is no news: objects at rest do not move (protocol §9).
+        End::Stop(Stop::Limit { .. }) if is_ready_as_declared(pass) => None,
         // Somebody else wrote in between; nothing is wrong.
         End::Stop(Stop::Kube { source, .. }) if status_code(source) == Some(409) => None,
         End::Stop(stop) => {
@@ -146,6 +149,13 @@ fn tell(operator: &Operator, pass: &Pass, end: &End) -> Option<(Reason, String)>
             Some((stop.reason()?, message))
         }
     }
+}
+
+fn is_ready_as_declared(pass: &Pass) -> bool {
+    let status = pass.object.status.as_ref();
+    status.is_some_and(|status| {
+        status.observed_generation == pass.object.metadata.generation && status::is_true(status, "Ready")
+    })
 }
 
 fn is_new_or_suspended(pass: &Pass) -> bool {
@@ -225,7 +235,7 @@ async fn write_status(pass: &mut Pass, api: &Api<BunqOAuthClient>, report: &Repo
         }
         Err(stop) => {
             if !is_stale {
-                tracing::warn!(error = chain(&stop), "the status could not be written");
+                tracing::warn!(error = telemetry::chain(&stop), "the status could not be written");
             }
             pass.operator.waker.wake(&pass.object);
             false
