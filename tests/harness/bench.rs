@@ -89,9 +89,10 @@ impl Bench {
         &self.folder
     }
 
-    /// A name that no other world of this run has.
+    /// A name that no other world of this run has; it can be part of a namespace's.
     pub fn name_a_world(&self, story: &str) -> String {
-        format!("{story}-{}", self.worlds.fetch_add(1, Ordering::Relaxed) + 1)
+        let number = self.worlds.fetch_add(1, Ordering::Relaxed) + 1;
+        format!("{}-{number}", story.replace('_', "-"))
     }
 
     /// How many worlds there were.

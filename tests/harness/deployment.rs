@@ -60,7 +60,8 @@ fn moved(mut object: Value, namespace: &str, world: &str) -> Value {
     if !object["metadata"]["namespace"].is_null() {
         object["metadata"]["namespace"] = namespace.into();
     }
-    for subject in object["subjects"].as_array_mut().into_iter().flatten() {
+    let subjects = object.get_mut("subjects").and_then(Value::as_array_mut);
+    for subject in subjects.into_iter().flatten() {
         subject["namespace"] = namespace.into();
     }
     object
@@ -132,7 +133,7 @@ metadata: {name: d, namespace: bunq-operator}
 
         assert_eq!(deployment.shared().count(), 1);
         assert_eq!(own.len(), 3);
-        assert_eq!(own[0]["metadata"]["name"], "op-1");
+        assert_eq!(own[0], serde_json::json!({"kind": "Namespace", "metadata": {"name": "op-1"}}));
         assert_eq!(own[1]["metadata"]["name"], "b-1");
         assert_eq!(own[1]["subjects"][0]["namespace"], "op-1");
         assert_eq!(own[1]["roleRef"]["name"], "r");

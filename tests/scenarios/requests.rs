@@ -56,9 +56,9 @@ async fn while_suspended_the_client_and_its_secret_stay_as_they_are(world: Arc<W
     world.sandbox.clear_calls();
 
     let elsewhere = json!({"suspend": true, "redirectUrl": "https://myapp.com/elsewhere"});
-    let applied = world.apply(&world.manifest("my-app", &elsewhere)).await?;
-    let generation = applied["metadata"]["generation"].clone();
-    world.until("my-app", "observed", |object| object["status"]["observedGeneration"] == generation).await?;
+    let passes = world.passes().await?;
+    world.apply(&world.manifest("my-app", &elsewhere)).await?;
+    world.until_passes(passes).await?;
 
     ensure_eq(world.sandbox.calls().len(), 0, "calls to the bank")?;
     let after = world.secrets().get("my-app").await?.metadata.resource_version;

@@ -23,24 +23,6 @@ pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
     )
 }
 
-/// Waits until the operator has looked at every manifest once.
-async fn until_it_looked(world: &World) -> Outcome {
-    let since = Instant::now();
-    loop {
-        let (_, metrics) = world.ask_operator("metrics").await?;
-        let passes: u64 = metrics
-            .lines()
-            .filter(|line| line.starts_with("controller_runtime_reconcile_total{"))
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
-            .sum();
-        if passes > 0 {
-            return Ok(());
-        }
-        ensure(since.elapsed() < Duration::from_secs(30), || format!("it looked at nothing:\n{metrics}"))?;
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
 async fn killed_and_restarted_it_shakes_no_hands_and_writes_nothing(world: Arc<World>) -> Outcome {
     world.user().await?;
     world.start_operator().await?;
@@ -51,7 +33,7 @@ async fn killed_and_restarted_it_shakes_no_hands_and_writes_nothing(world: Arc<W
     let trail = world.audit_trail()?;
 
     world.start_operator().await?;
-    until_it_looked(&world).await?;
+    world.until_passes(0).await?;
     // What follows from a pass would follow at once.
     tokio::time::sleep(Duration::from_millis(500)).await;
 

@@ -1,11 +1,16 @@
 //! Starting and ending the operator of a world.
 
+use std::time::{Duration, Instant};
+
 use super::World;
 use crate::harness::{
     audit_trail::AuditTrail,
-    outcome::Outcome,
+    outcome::{Outcome, ensure},
     process::OperatorProcess,
 };
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 impl World {
     /// The command line of this world's operator.
@@ -55,7 +60,7 @@ impl World {
     /// Ends the operator as a pod's deletion would.
     pub async fn stop_operator(&self) -> Outcome {
         let status = self.take_operator().await?.stop().await?;
-        crate::harness::outcome::ensure(status.success(), || format!("the operator ended with {status}"))
+        ensure(status.success(), || format!("the operator ended with {status}"))
     }
 
     async fn take_operator(&self) -> Outcome<OperatorProcess> {
@@ -66,6 +71,23 @@ impl World {
     pub async fn ask_operator(&self, path: &str) -> Outcome<(u16, String)> {
         let operator = self.operator.lock().await;
         operator.as_ref().ok_or("no operator runs in this world")?.get(path).await
+    }
+
+    /// How many passes the running operator has ended, of whatever manifest.
+    pub async fn passes(&self) -> Outcome<u64> {
+        let (_, metrics) = self.ask_operator("metrics").await?;
+        let ended = metrics.lines().filter(|line| line.starts_with("controller_runtime_reconcile_total{"));
+        Ok(ended.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum())
+    }
+
+    /// Waits until the running operator has ended more passes than that.
+    pub async fn until_passes(&self, before: u64) -> Outcome {
+        let since = Instant::now();
+        while self.passes().await? <= before {
+            ensure(since.elapsed() < PATIENCE, || format!("there was no pass within {PATIENCE:?}"))?;
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
     }
 
     /// What the running operator logged.
