@@ -7,7 +7,9 @@ use kube::{Api, ResourceExt};
 use super::{
     claim::Claim,
     error::Stop,
-    finalizer, observe,
+    finalizer,
+    login::Login,
+    observe,
     pass::{Pass, read_secret},
     secret,
 };
@@ -240,13 +242,21 @@ impl Pass {
             let bank = self.operator.bank(environment);
             let answer = self.operator.timed(environment, call, exchange(bank, &login.access(), ask, &self.want)).await;
             drop(slot);
-            match (&answer, &self.key) {
-                (Err(Stop::Bank { source }), Ok(key)) if source.class() == Class::Session && !renewed => {
-                    renewed = true;
+            match (answer, &self.key) {
+                (Err(Stop::Bank { source }), Ok(key)) if source.class() == Class::Session => {
                     self.operator.end_session(environment, key, &login).await;
                     self.login = None;
+                    if renewed {
+                        return Err(self.operator.refuse_session(environment, key, &self.caller, &source).await);
+                    }
+                    renewed = true;
                 }
-                _ => return answer,
+                (Ok(reply), Ok(key)) if login.is_on_probation => {
+                    self.operator.end_probation(environment, key).await;
+                    self.login = Some(Login { is_on_probation: false, ..login });
+                    return Ok(reply);
+                }
+                (answer, _) => return answer,
             }
         }
     }
