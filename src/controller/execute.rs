@@ -7,9 +7,7 @@ use kube::{Api, ResourceExt};
 use super::{
     claim::Claim,
     error::Stop,
-    finalizer,
-    login::Login,
-    observe,
+    finalizer, observe,
     pass::{Pass, read_secret},
     secret,
 };
@@ -253,7 +251,7 @@ impl Pass {
                 }
                 (Ok(reply), Ok(key)) if login.is_on_probation => {
                     self.operator.end_probation(environment, key).await;
-                    self.login = Some(Login { is_on_probation: false, ..login });
+                    self.login = Some(login.trusted());
                     return Ok(reply);
                 }
                 (answer, _) => return answer,

@@ -56,6 +56,11 @@ pub(crate) struct Login {
 }
 
 impl Login {
+    /// The same session, off probation.
+    pub(crate) fn trusted(self) -> Self {
+        Self { is_on_probation: false, ..self }
+    }
+
     pub(crate) fn access(&self) -> Access<'_> {
         Access { key_pair: &self.own, server_key: &self.server, session_token: &self.token, user_id: self.user_id }
     }
