@@ -2,6 +2,7 @@
 
 pub mod bank_model;
 pub mod campaign;
+pub mod dice;
 pub mod guard;
 pub mod habits;
 pub mod kube_model;

@@ -2,4 +2,4 @@
 
 pub mod planner;
 pub mod planner_properties;
-mod planner_stories;
+pub mod planner_stories;

@@ -79,10 +79,11 @@ pub fn two_faults_in_a_row_end_as_if_nothing_had_happened() -> Result<(), String
             for first in faults(story, Start::Empty, *habits)? {
                 let (_, world) = play(story, first.start, first.habits, &first.faults)?;
                 let second = points(world.actions, world.mutations);
-                all.extend(second.filter(|second| *second != first.faults[0]).map(|second| Game {
-                    faults: vec![first.faults[0], second],
-                    ..first.clone()
-                }));
+                all.extend(
+                    second
+                        .filter(|second| *second != first.faults[0])
+                        .map(|second| Game { faults: vec![first.faults[0], second], ..first.clone() }),
+                );
             }
         }
     }

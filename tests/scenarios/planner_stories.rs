@@ -119,14 +119,17 @@ fn expected(game: &Game) -> Option<&'static str> {
         "cancelled at the bank" => "Stalled/CancelledAtBank",
         "born cancelled, then active" if *start != Start::Own => "Synced",
         "cancel and back" | "cancel and back, twice" | "born cancelled, then active" if !can_cancel => "Synced",
-        "cancel and back" | "cancel and back, twice" | "born cancelled, then active" if is_gone => "Stalled/ClientVanished",
-        "cancel and back" | "cancel and back, twice" | "cancelled at the bank, way out" | "born cancelled, then active" => {
-            match habits.reactivation {
-                _ if is_gone => "Stalled/ClientVanished",
-                Reactivation::Allowed => "Synced",
-                Reactivation::Refused | Reactivation::Ignored => "Stalled/ReactivationRefused",
-            }
+        "cancel and back" | "cancel and back, twice" | "born cancelled, then active" if is_gone => {
+            "Stalled/ClientVanished"
         }
+        "cancel and back"
+        | "cancel and back, twice"
+        | "cancelled at the bank, way out"
+        | "born cancelled, then active" => match habits.reactivation {
+            _ if is_gone => "Stalled/ClientVanished",
+            Reactivation::Allowed => "Synced",
+            Reactivation::Refused | Reactivation::Ignored => "Stalled/ReactivationRefused",
+        },
         _ => "Synced",
     })
 }
@@ -141,9 +144,11 @@ fn is_active(start: Start) -> bool {
 /// Whether every URL of the story can be registered and seen.
 fn can_register(Game { story, start, habits, .. }: &Game) -> bool {
     let Habits { creation, put, routes, shape, secrecy, bytes, room, .. } = habits;
-    let is_sane = *bytes == Bytes::Kept && *secrecy == Secrecy::Shown && (is_active(*start) || *creation != Creation::Refused);
+    let is_sane =
+        *bytes == Bytes::Kept && *secrecy == Secrecy::Shown && (is_active(*start) || *creation != Creation::Refused);
     let has_foreign = matches!(start, Start::ForeignUrl | Start::BothUrls | Start::LookAlike);
-    let needs_room = has_foreign || matches!(story.name, "two URLs, then one" | "a foreign URL appears" | "a foreign URL appears, retry");
+    let needs_room = has_foreign
+        || matches!(story.name, "two URLs, then one" | "a foreign URL appears" | "a foreign URL appears, retry");
     let by_sub_resource = *routes == Routes::On
         && match shape {
             Shape::Array | Shape::Both | Shape::Neither => *room == Room::Many || !needs_room,
