@@ -175,6 +175,8 @@ pub enum Waiting {
     ClientNotReadableYet,
     /// A client is `CANCELLED_PENDING`, or has a status that this version does not know.
     CancellationPending,
+    /// A write has no answer and the bank does not show its value.
+    AnswerLost,
 }
 
 impl Waiting {
@@ -185,6 +187,7 @@ impl Waiting {
             Self::CreateUnconfirmed => Reason::CreateUnconfirmed,
             Self::ClientNotReadableYet => Reason::ClientNotReadableYet,
             Self::CancellationPending => Reason::CancellationPending,
+            Self::AnswerLost => Reason::BankUnavailable,
         }
     }
 }

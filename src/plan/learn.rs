@@ -69,6 +69,7 @@ fn stored(seen: &mut Observed, want: &Desired, journal: Journal) {
     }
     seen.client = Seen::Unknown;
     seen.callback_urls = Seen::Unknown;
+    judge_output_again(seen);
     let listing = seen.listing.take();
     let named = |client: &Client| Some(client.id) == now && client.is_complete();
     if let Some(client) = listing.and_then(|listing| listing.clients.into_iter().find(named)) {
@@ -96,9 +97,11 @@ fn sent(seen: &mut Observed, want: &Desired, mutation: &Mutation, outcome: Resul
         }
         _ => {}
     }
-    let Some(write) = mutation.target().and_then(|target| seen.journal.write_mut(&target)) else {
-        return;
-    };
+    let Some(target) = mutation.target() else { return };
+    if outcome == Err(Missed::Ambiguous) {
+        seen.unanswered.push(target.clone());
+    }
+    let Some(write) = seen.journal.write_mut(&target) else { return };
     write.answer = match outcome {
         Ok(_) => Answer::Accepted,
         Err(Missed::Refused(text)) => Answer::Refused(text),
@@ -111,6 +114,7 @@ fn read(seen: &mut Observed, want: &Desired, client: Option<Client>) {
         && client.has_secret
     {
         seen.pair.clone_from(&client.client_id);
+        judge_output_again(seen);
     }
     seen.client = client.map_or(Seen::Absent, Seen::Present);
     if let Seen::Present(client) = &seen.client
@@ -119,6 +123,13 @@ fn read(seen: &mut Observed, want: &Desired, client: Option<Client>) {
         seen.journal.cancelled_by_us = false;
     }
     shown(seen, want);
+}
+
+/// Whether a Secret of ours is current was judged by the pair in hand, which is another one now.
+fn judge_output_again(seen: &mut Observed) {
+    if matches!(seen.output, Seen::Present(Output::Ours { .. } | Output::Frozen)) {
+        seen.output = Seen::Unknown;
+    }
 }
 
 /// Marks the writes whose value a read has shown: if it vanishes later, that is drift.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     action::Mutation,
-    journal::{Cause, Journal},
+    journal::{Cause, Journal, Target},
 };
 
 /// An observation. Nothing is ever created on `Unknown`.
@@ -179,4 +179,6 @@ pub struct Observed {
     pub finalizer: bool,
     /// A mutation that the journal was just told of, in this very pass: it may be sent now, once.
     pub armed: Option<Mutation>,
+    /// What was written in this very pass without an answer: read back now, written again later.
+    pub unanswered: Vec<Target>,
 }
