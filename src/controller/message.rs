@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{error::Stop, login::Caller};
 use crate::{
-    bunq::Environment,
+    bunq::{self, Environment},
     plan::{Reason, Stall, Verdict, Waiting},
     telemetry,
 };
@@ -25,6 +25,16 @@ pub(crate) fn credentials_rejected(
          never used and expired{age}; first used from another address; our address not permitted{bound}. \
          Fix it in the bunq app (Security & Settings → Developers → API keys) or put a new key into Secret {}. \
          Retry now: {}. The published Secret is unchanged.",
+        caller.credentials,
+        retry_command(&caller.object),
+    )
+}
+
+/// A session that the bank opened and does not accept.
+pub(crate) fn session_refused(caller: &Caller, source: &bunq::Error) -> String {
+    format!(
+        "bunq opened a session with the API key in Secret {} and then refused it ({source}). The key may lack permission, or somebody \
+         revoked it. Put a new key into the Secret. Retry now: {}. The published Secret is unchanged.",
         caller.credentials,
         retry_command(&caller.object),
     )

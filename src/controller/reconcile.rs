@@ -25,6 +25,8 @@ use crate::{
 const DEADLINE: Duration = Duration::from_mins(2);
 /// A pass is never further away than this, whatever else is set.
 const SAFETY_NET: Duration = Duration::from_hours(1);
+/// After somebody else wrote the object in between.
+const STALE: Duration = Duration::from_millis(200);
 /// A stalled object is looked at again this often, at most and at least.
 const STALLED: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(10));
 
@@ -120,11 +122,19 @@ async fn conclude(operator: &Operator, api: &Api<BunqOAuthClient>, mut pass: Pas
     set_parts(&mut report, &end);
     let headline = |pass: &Pass| pass.object.status.as_ref().and_then(status::headline).map(str::to_owned);
     let before = headline(&pass);
-    if write_status(&mut pass, api, &report).await && before != headline(&pass) {
-        log(reason, &report.message);
-        operator.tell_reason(&pass.object, reason, &report.message).await;
+    match write_status(&mut pass, api, &report).await {
+        Written::Yes if before != headline(&pass) => {
+            log(reason, &report.message);
+            operator.tell_reason(&pass.object, reason, &report.message).await;
+            outcome
+        }
+        Written::Yes | Written::Same => outcome,
+        Written::Stale => Outcome { again_in: STALE, ..outcome },
+        Written::Failed => Outcome {
+            again_in: outcome.again_in.min(operator.back_off(&pass.caller.uid)),
+            result: ReconcileResult::Error,
+        },
     }
-    outcome
 }
 
 /// Reason and message of this end; `None` when the status is to stay as it is.
@@ -215,12 +225,22 @@ fn set_parts(report: &mut Report, end: &End) {
     }
 }
 
-/// Writes the status if it differs. Whether it was written.
-async fn write_status(pass: &mut Pass, api: &Api<BunqOAuthClient>, report: &Report) -> bool {
+/// What became of a status.
+enum Written {
+    Yes,
+    /// There was nothing to change.
+    Same,
+    /// Somebody else wrote the object since it was read, or deleted it.
+    Stale,
+    Failed,
+}
+
+/// Writes the status if it differs.
+async fn write_status(pass: &mut Pass, api: &Api<BunqOAuthClient>, report: &Report) -> Written {
     let old: BunqOAuthClientStatus = pass.object.status.clone().unwrap_or_default();
     let new = status::next(&old, report);
     if new == old && pass.object.status.is_some() {
-        return false;
+        return Written::Same;
     }
     let name = pass.object.name_any();
     let object = BunqOAuthClient { status: Some(new), ..pass.object.clone() };
@@ -231,14 +251,12 @@ async fn write_status(pass: &mut Pass, api: &Api<BunqOAuthClient>, report: &Repo
     match written {
         Ok(written) => {
             pass.object = written;
-            true
+            Written::Yes
         }
+        Err(_) if is_stale => Written::Stale,
         Err(stop) => {
-            if !is_stale {
-                tracing::warn!(error = telemetry::chain(&stop), "the status could not be written");
-            }
-            pass.operator.waker.wake(&pass.object);
-            false
+            tracing::warn!(error = telemetry::chain(&stop), "the status could not be written");
+            Written::Failed
         }
     }
 }

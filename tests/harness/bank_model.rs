@@ -4,7 +4,10 @@
 use bunq_oauth_operator::plan::{Client, ClientStatus, CreateBody, Desired, DesiredStatus, Entry, Mutation, Urls};
 use jiff::{Timestamp, ToSpan};
 
-use super::habits::{Bytes, Cancelled, Cancelling, Creation, Habits, Lag, Listing, Put, Reactivation, Reply, Room, Routes, Second, Secrecy, Shape};
+use super::habits::{
+    Bytes, Cancelled, Cancelling, Creation, Habits, Lag, Listing, Put, Reactivation, Reply, Room, Routes, Second,
+    Secrecy, Shape,
+};
 
 /// How long after its request a late mutation is carried out, in seconds.
 pub const LATE_SECONDS: i64 = 30;
@@ -98,7 +101,8 @@ impl BankModel {
 
     /// Time passes: late mutations are carried out, cancellations complete.
     pub fn advance(&mut self, now: Timestamp) {
-        let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.late).into_iter().partition(|(at, ..)| *at <= now);
+        let (due, later): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.late).into_iter().partition(|(at, ..)| *at <= now);
         self.late = later;
         for (at, mutation, want) in due {
             self.now = at;
@@ -199,16 +203,18 @@ impl BankModel {
             }
         }
         let is_bare = body == CreateBody::StatusOnly;
-        let is_stored = match self.habits.creation {
-            Creation::Stored => !is_bare,
-            Creation::Ignored => false,
+        match self.habits.creation {
             Creation::Superfluous if !is_bare => return Err("Superfluous field \"display_name\".".to_owned()),
             Creation::ArrayRefused if body == CreateBody::Array => return Err("Body is malformed.".to_owned()),
             Creation::StatusOnly if !is_bare => return Err("Request is invalid.".to_owned()),
-            Creation::Superfluous | Creation::StatusOnly => false,
-            Creation::ArrayRefused => !is_bare,
             Creation::Refused => return Err("Not allowed.".to_owned()),
-        };
+            Creation::Stored
+            | Creation::Ignored
+            | Creation::Superfluous
+            | Creation::ArrayRefused
+            | Creation::StatusOnly => {}
+        }
+        let is_stored = !is_bare && self.habits.creation != Creation::Ignored;
         let id = self.add_client(ClientStatus::Active, true, self.now);
         let url = want.urls.first().filter(|_| is_stored).map(|url| (self.next_id(), self.stored_form(url)));
         if let Some(client) = self.client_mut(id) {

@@ -65,7 +65,9 @@ pub fn play_all(title: &str, games: &[Game], judge: Judge) -> Result<(), String>
         for _ in 0..THREADS {
             scope.spawn(|| {
                 let mut own = Tally::default();
-                while let Some(batch) = games.get(next.fetch_add(BATCH, Ordering::Relaxed)..).filter(|rest| !rest.is_empty()) {
+                while let Some(batch) =
+                    games.get(next.fetch_add(BATCH, Ordering::Relaxed)..).filter(|rest| !rest.is_empty())
+                {
                     batch.iter().take(BATCH).for_each(|game| own.play(game, judge));
                 }
                 tally.lock().unwrap_or_else(PoisonError::into_inner).add(own);

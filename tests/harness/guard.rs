@@ -6,7 +6,11 @@ use bunq_oauth_operator::plan::{
 };
 use jiff::{Timestamp, ToSpan};
 
-use super::{bank_model::BankModel, habits::Secrecy, kube_model::{KubeModel, OutputSecret}};
+use super::{
+    bank_model::BankModel,
+    habits::Secrecy,
+    kube_model::{KubeModel, OutputSecret},
+};
 
 /// Writes of one value within an hour, answered: the first and three repairs.
 const WRITES_PER_HOUR: usize = 4;
@@ -33,6 +37,8 @@ pub struct Guard {
     sent: Vec<Sent>,
     given_up: usize,
     announced: Option<Mutation>,
+    /// Whether this pass listed the clients since the last POST.
+    listed: bool,
 }
 
 /// The redirect URLs of one client, by whose they are.
@@ -70,7 +76,8 @@ impl Guard {
             None => bank.clients.iter().find(|client| client.status == ClientStatus::Active),
         };
         let Some(client) = client else { return Urls::default() };
-        let is_one_of = |declared: &[String], url: &str| declared.iter().any(|ours| ours == url || bank.stored_form(ours) == url);
+        let is_one_of =
+            |declared: &[String], url: &str| declared.iter().any(|ours| ours == url || bank.stored_form(ours) == url);
         let urls = || client.urls.iter().map(|(_, url)| url.as_str());
         Urls {
             client: Some(client.id),
@@ -83,43 +90,67 @@ impl Guard {
     /// A pass begins: answers that were not stored are lost.
     pub fn begin(&mut self) {
         self.announced = None;
+        self.listed = false;
         for sent in &mut self.sent {
             sent.answered = sent.stored;
         }
     }
 
     /// Before `action` is carried out.
-    pub fn before(&mut self, action: &Action, want: &Desired, seen: &Observed, bank: &BankModel, kube: &KubeModel) -> Result<(), String> {
+    pub fn before(
+        &mut self,
+        action: &Action,
+        want: &Desired,
+        seen: &Observed,
+        bank: &BankModel,
+        kube: &KubeModel,
+    ) -> Result<(), String> {
         let announced = self.announced.take();
         match action {
             Action::Record { journal, then, news } => {
                 if let Some(News::GivenUp { client_id }) = news {
                     ensure(want.allow_new_client.as_ref() == Some(client_id), "a client was given up unasked")?;
-                    ensure(seen.stored.client_id.as_ref().is_none_or(|old| old == client_id), "another client was given up than the annotation names")?;
+                    ensure(
+                        seen.stored.client_id.as_ref().is_none_or(|old| old == client_id),
+                        "another client was given up than the annotation names",
+                    )?;
                     self.given_up += 1;
                 }
                 if matches!(then, Some(Mutation::Create(_))) {
                     let is_empty = seen.listing.as_ref().is_some_and(|listing| {
                         listing.clients.iter().all(|client| client.status != ClientStatus::Active)
                     });
-                    ensure(is_empty, "a creation was announced without an empty listing")?;
+                    ensure(is_empty && self.listed, "a creation was announced without a fresh empty listing")?;
                     ensure(journal.oauth_client_id.is_none(), "a creation was announced although a client is known")?;
                     ensure(journal.create_sent.is_some(), "a creation was announced without its journal entry")?;
                 }
                 self.announced.clone_from(then);
             }
             Action::Send(mutation) => {
-                ensure(announced.as_ref() == Some(mutation), "a mutation was sent that the journal was not just told of")?;
+                ensure(
+                    announced.as_ref() == Some(mutation),
+                    "a mutation was sent that the journal was not just told of",
+                )?;
                 self.may_send(mutation, want, bank, kube)?;
+                self.listed &= !matches!(mutation, Mutation::Create(_));
             }
+            Action::ListClients => self.listed = true,
             Action::CreateOutput | Action::UpdateOutput => may_publish(action, want, bank, kube)?,
+            // No story renames the Secret, so no pass has one of an earlier name to remove.
+            Action::RemoveLeftover(name) => ensure(false, &format!("Secret {name} was removed"))?,
             Action::AddFinalizer => ensure(!want.deleting, "a finalizer was added during deletion")?,
-            Action::DropFinalizer(_) | Action::ListClients | Action::GetClient(_) | Action::ListCallbackUrls(_) | Action::ReadOutput => {}
+            Action::DropFinalizer(_) | Action::GetClient(_) | Action::ListCallbackUrls(_) | Action::ReadOutput => {}
         }
         Ok(())
     }
 
-    fn may_send(&mut self, mutation: &Mutation, want: &Desired, bank: &BankModel, kube: &KubeModel) -> Result<(), String> {
+    fn may_send(
+        &mut self,
+        mutation: &Mutation,
+        want: &Desired,
+        bank: &BankModel,
+        kube: &KubeModel,
+    ) -> Result<(), String> {
         ensure(kube.finalizer || !want.cancel_on_delete, "a mutation before the finalizer")?;
         ensure(!want.suspended, "a mutation while suspended")?;
         if want.deleting {
@@ -134,15 +165,26 @@ impl Guard {
             ensure(!before.answered || before.shown, &format!("{target:?} was sent twice for one cause"))?;
         }
         let an_hour_ago = now.saturating_sub(1.hour()).unwrap_or(Timestamp::MIN);
-        let recently = self.sent.iter().filter(|sent| sent.target == target && sent.cause.same_request(&want.cause) && sent.answered && sent.at > an_hour_ago);
+        let recently = self.sent.iter().filter(|sent| {
+            sent.target == target && sent.cause.same_request(&want.cause) && sent.answered && sent.at > an_hour_ago
+        });
         ensure(recently.count() < WRITES_PER_HOUR, &format!("{target:?} is fought over"))?;
-        self.sent.push(Sent { target, cause: want.cause.clone(), at: now, answered: false, stored: false, shown: false });
+        self.sent.push(Sent {
+            target,
+            cause: want.cause.clone(),
+            at: now,
+            answered: false,
+            stored: false,
+            shown: false,
+        });
         Ok(())
     }
 
     /// The answer to `mutation` arrived.
     pub fn answered(&mut self, mutation: &Mutation) {
-        if let Some(sent) = mutation.target().and_then(|target| self.sent.iter_mut().rev().find(|sent| sent.target == target)) {
+        if let Some(sent) =
+            mutation.target().and_then(|target| self.sent.iter_mut().rev().find(|sent| sent.target == target))
+        {
             sent.answered = true;
         }
     }
@@ -161,7 +203,10 @@ impl Guard {
             sent.shown |= match &sent.target {
                 Target::Activate => client.status == ClientStatus::Active,
                 Target::Cancel => client.status != ClientStatus::Active,
-                Target::RedirectUrl(url) | Target::RedirectUrlWithStatus(url) | Target::Add(url) | Target::Replace(url) => client.has_url(url),
+                Target::RedirectUrl(url)
+                | Target::RedirectUrlWithStatus(url)
+                | Target::Add(url)
+                | Target::Replace(url) => client.has_url(url),
                 Target::Remove(url) => !client.has_url(url),
             };
         }
@@ -191,9 +236,15 @@ impl Guard {
         ensure(want.urls.iter().all(|url| client.has_url(url)), "Synced and a URL is missing")?;
         let OutputSecret::Ours(held) = &kube.output else { return Err("Synced without a Secret".to_owned()) };
         let is_shown = bank.habits.secrecy == Secrecy::Shown;
-        ensure(held.client_id == client.client_id && (held.secret == client.secret || !is_shown), "Synced with another pair than the bank's")?;
+        ensure(
+            held.client_id == client.client_id && (held.secret == client.secret || !is_shown),
+            "Synced with another pair than the bank's",
+        )?;
         ensure(Some(&held.redirect_url) == want.urls.first(), "Synced with another redirect URL")?;
-        ensure(matches!(seen.output, Seen::Present(Output::Ours { current: true })), "Synced and the Secret was not seen")
+        ensure(
+            matches!(seen.output, Seen::Present(Output::Ours { current: true })),
+            "Synced and the Secret was not seen",
+        )
     }
 }
 

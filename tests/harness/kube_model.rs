@@ -61,7 +61,8 @@ impl KubeModel {
             OutputSecret::Absent => None,
             OutputSecret::Foreign => Some(Output::Foreign),
             OutputSecret::Ours(held) => {
-                let holds = |(client_id, secret): &(String, String)| held.client_id == *client_id && held.secret == *secret;
+                let holds =
+                    |(client_id, secret): &(String, String)| held.client_id == *client_id && held.secret == *secret;
                 Some(Output::Ours { current: pair.is_some_and(holds) && held.redirect_url == redirect_url })
             }
         }

@@ -8,6 +8,7 @@ pub mod campaign;
 pub mod canary;
 pub mod cases;
 pub mod deployment;
+pub mod dice;
 pub mod guard;
 pub mod habits;
 pub mod kube_model;

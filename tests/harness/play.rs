@@ -67,14 +67,26 @@ impl World {
     pub fn new(bank: BankModel, want: Desired) -> Self {
         let mut guard = Guard::default();
         guard.declare(&want.urls);
-        Self { bank, kube: KubeModel::new(), want, guard, faults: Vec::new(), actions: 0, mutations: 0, log: None, hands: Vec::new() }
+        Self {
+            bank,
+            kube: KubeModel::new(),
+            want,
+            guard,
+            faults: Vec::new(),
+            actions: 0,
+            mutations: 0,
+            log: None,
+            hands: Vec::new(),
+        }
     }
 
     /// Plays passes until nothing is left to do, and once more to see that it stays so.
     pub fn settle(&mut self) -> Result<Verdict, String> {
         let verdict = self.passes()?;
         let (mutations, journal) = (self.mutations, self.kube.journal.clone());
-        if !matches!(verdict, Verdict::Released) && !self.faults.iter().any(|(at, fault)| *fault == Fault::Crash && *at >= self.actions) {
+        if !matches!(verdict, Verdict::Released)
+            && !self.faults.iter().any(|(at, fault)| *fault == Fault::Crash && *at >= self.actions)
+        {
             let again = self.passes()?;
             ensure(again == verdict, &format!("a second look said {again:?} after {verdict:?}"))?;
             ensure(self.mutations == mutations, "a second look sent a mutation")?;
@@ -187,6 +199,7 @@ impl World {
             Action::Send(mutation) => self.send(mutation)?,
             Action::ReadOutput => Ok(Learned::Output(self.kube.read_output(self.in_hand(seen), &self.want.urls[0]))),
             Action::CreateOutput | Action::UpdateOutput => self.publish(seen)?,
+            Action::RemoveLeftover(_) => Ok(Learned::Output(None)),
         })
     }
 

@@ -135,9 +135,16 @@ pub struct Story {
 }
 
 /// Plays `story` and tells what each edit came to, and the world as it is then.
-pub fn play(story: &Story, start: Start, habits: Habits, faults: &[(usize, Fault)]) -> Result<(Vec<Verdict>, World), String> {
+pub fn play(
+    story: &Story,
+    start: Start,
+    habits: Habits,
+    faults: &[(usize, Fault)],
+) -> Result<(Vec<Verdict>, World), String> {
     let world = open(story, start, habits, faults)?;
-    run(story, world).map_err(|(rule, _)| format!("{rule}\n  story {:?}, start {start:?}, faults {faults:?}\n  {habits:?}", story.name))
+    run(story, world).map_err(|(rule, _)| {
+        format!("{rule}\n  story {:?}, start {start:?}, faults {faults:?}\n  {habits:?}", story.name)
+    })
 }
 
 /// The same, step by step, for people.
@@ -233,7 +240,12 @@ impl World {
                 }
             }
             Edit::BankMended => self.bank.habits = Habits { shape: self.bank.habits.shape, ..Habits::default() },
-            Edit::LoseUrl(_) | Edit::GainForeignUrl | Edit::CancelAtBank | Edit::Vanish | Edit::Rotate | Edit::Rename => {
+            Edit::LoseUrl(_)
+            | Edit::GainForeignUrl
+            | Edit::CancelAtBank
+            | Edit::Vanish
+            | Edit::Rotate
+            | Edit::Rename => {
                 self.at_the_bank(edit);
             }
         }

@@ -20,8 +20,11 @@ mod login;
 mod output;
 mod parts;
 mod path;
+#[expect(unreachable_pub, reason = "it is written to be played from a library, too")]
 mod planner;
+#[expect(unreachable_pub, reason = "it is written to be played from a library, too")]
 mod planner_properties;
+#[expect(unreachable_pub, reason = "it is written to be played from a library, too")]
 mod planner_stories;
 mod redirect_urls;
 mod requests;

@@ -23,7 +23,7 @@ const FOUND: [Start; 7] = [
 ];
 
 /// A manifest is applied, from every start.
-pub(crate) fn at_every_bank_there_is_one_client_and_a_verdict() -> Result<(), String> {
+pub fn at_every_bank_there_is_one_client_and_a_verdict() -> Result<(), String> {
     let shown = [Axis::Routes, Axis::Shape, Axis::Bytes, Axis::Room, Axis::Secrecy];
     let made = [Axis::Creation, Axis::Put, Axis::Second, Axis::Lag, Axis::Reply];
     let mut all = games(&CREATE, &[Start::Empty], &[&shown[..], &made[..]].concat());
@@ -33,7 +33,7 @@ pub(crate) fn at_every_bank_there_is_one_client_and_a_verdict() -> Result<(), St
 }
 
 /// Redirect URLs are changed by the manifest and by people at the bank.
-pub(crate) fn at_every_bank_urls_change_and_foreign_ones_stay() -> Result<(), String> {
+pub fn at_every_bank_urls_change_and_foreign_ones_stay() -> Result<(), String> {
     let axes = [Axis::Put, Axis::Routes, Axis::Shape, Axis::Bytes, Axis::Room];
     let mut all = games(&URLS, &[Start::Empty, Start::Own], &[&axes[..], &[Axis::Creation]].concat());
     all.extend(games(&URLS, &FOUND, &axes));
@@ -41,20 +41,20 @@ pub(crate) fn at_every_bank_urls_change_and_foreign_ones_stay() -> Result<(), St
 }
 
 /// The status is changed by the manifest and at the bank, and manifests are deleted.
-pub(crate) fn at_every_bank_a_kill_switch_holds_and_deletion_does_what_was_asked() -> Result<(), String> {
+pub fn at_every_bank_a_kill_switch_holds_and_deletion_does_what_was_asked() -> Result<(), String> {
     let axes = [Axis::Cancelled, Axis::Cancelling, Axis::Reactivation, Axis::Shape, Axis::Lag, Axis::Listing];
     play_all("status and deletion", &games(&STATUS, &Start::ALL, &axes), judge)
 }
 
 /// The Secret is taken away, edited, or stands in the way; the pair changes at the bank.
-pub(crate) fn at_every_bank_the_secret_holds_the_banks_own_pair_or_none() -> Result<(), String> {
+pub fn at_every_bank_the_secret_holds_the_banks_own_pair_or_none() -> Result<(), String> {
     let axes = [Axis::Creation, Axis::Shape, Axis::Secrecy, Axis::Routes, Axis::Listing, Axis::Reply];
     play_all("the Secret", &games(&SECRET, &Start::ALL, &axes), judge)
 }
 
 /// Every mutation is lost before or after it is carried out, comes late, or meets an outage; every
 /// action is followed by a crash.
-pub(crate) fn a_lost_answer_or_a_crash_anywhere_ends_as_if_nothing_had_happened() -> Result<(), String> {
+pub fn a_lost_answer_or_a_crash_anywhere_ends_as_if_nothing_had_happened() -> Result<(), String> {
     let urls = Habits::product(&[Axis::Creation, Axis::Shape, Axis::Routes, Axis::Room]);
     let status = Habits::product(&[Axis::Cancelling, Axis::Reactivation, Axis::Lag, Axis::Listing]);
     let mut all = Vec::new();
@@ -71,7 +71,7 @@ pub(crate) fn a_lost_answer_or_a_crash_anywhere_ends_as_if_nothing_had_happened(
 }
 
 /// Two faults, one after another, at every pair of places.
-pub(crate) fn two_faults_in_a_row_end_as_if_nothing_had_happened() -> Result<(), String> {
+pub fn two_faults_in_a_row_end_as_if_nothing_had_happened() -> Result<(), String> {
     let banks = Habits::product(&[Axis::Lag, Axis::Reply, Axis::Listing]);
     let mut all = Vec::new();
     for story in CREATE.iter().chain(&URLS[..2]).chain(&STATUS[3..4]).chain(&STATUS[9..10]) {
@@ -79,10 +79,11 @@ pub(crate) fn two_faults_in_a_row_end_as_if_nothing_had_happened() -> Result<(),
             for first in faults(story, Start::Empty, *habits)? {
                 let (_, world) = play(story, first.start, first.habits, &first.faults)?;
                 let second = points(world.actions, world.mutations);
-                all.extend(second.filter(|second| *second != first.faults[0]).map(|second| Game {
-                    faults: vec![first.faults[0], second],
-                    ..first.clone()
-                }));
+                all.extend(
+                    second
+                        .filter(|second| *second != first.faults[0])
+                        .map(|second| Game { faults: vec![first.faults[0], second], ..first.clone() }),
+                );
             }
         }
     }

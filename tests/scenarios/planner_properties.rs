@@ -1,48 +1,43 @@
 //! What holds for the planner whatever it is told, even what no bank would ever say (T1).
 
-use bunq_oauth_operator::plan::{
-    Action, Answer, Cause, Client, ClientStatus, CreateBody, Desired, DesiredStatus, Entry, Journal, Learned, Listing, Missed,
-    Mutation, Observed, Origin, Output, Seen, Step, Target, Urls, journal::{CreateSent, RefusedBody, Write}, learn, next,
-};
-use jiff::Timestamp;
+use bunq_oauth_operator::plan::{Action, Client, ClientStatus, DesiredStatus, Mutation, Seen, Step, learn, next};
 use proptest::{
-    collection::vec,
-    option,
-    prelude::{Just, Strategy, any},
-    prop_oneof,
-    sample::select,
-    test_runner::{Config, TestCaseError, TestRunner},
+    prelude::any,
+    test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner},
 };
+
+use crate::harness::dice::Dice;
 
 const CASES: u32 = 20_000;
 const WALK: usize = 12;
 
 /// It names a step for every input, and the same one for the same input.
-pub(crate) fn the_planner_is_total_and_deterministic() -> Result<(), String> {
-    check((desired(), observed(), now()), |(want, seen, now)| {
+pub fn the_planner_is_total_and_deterministic() -> Result<(), String> {
+    check(|dice| {
+        let (want, seen, now) = (dice.desired(), dice.observed(), dice.time());
         let step = next(&want, &seen, now);
         same(&step, &next(&want.clone(), &seen.clone(), now))
     })
 }
 
 /// The bank may list clients in any order.
-pub(crate) fn the_order_of_a_listing_is_irrelevant() -> Result<(), String> {
-    check((desired(), observed(), now(), any::<usize>()), |(want, seen, now, turn)| {
+pub fn the_order_of_a_listing_is_irrelevant() -> Result<(), String> {
+    check(|dice| {
+        let (want, seen, now) = (dice.desired(), dice.observed(), dice.time());
         let mut turned = seen.clone();
         if let Some(listing) = &mut turned.listing {
-            let middle = turn % listing.clients.len().max(1);
+            let middle = usize::try_from(dice.below(3)).unwrap_or_default().min(listing.clients.len());
             listing.clients.rotate_left(middle);
-            if turn % 2 == 0 {
-                listing.clients.reverse();
-            }
+            listing.clients.reverse();
         }
         same(&next(&want, &seen, now), &next(&want, &turned, now))
     })
 }
 
 /// No creation is announced unless a listing showed no ACTIVE client and the journal names none (`S1`).
-pub(crate) fn a_creation_is_announced_only_on_an_empty_listing() -> Result<(), String> {
-    check((desired(), observed(), now()), |(want, seen, now)| {
+pub fn a_creation_is_announced_only_on_an_empty_listing() -> Result<(), String> {
+    check(|dice| {
+        let (want, seen, now) = (dice.desired(), dice.observed(), dice.time());
         let Step::Act(Action::Record { journal, then: Some(Mutation::Create(_)), .. }) = next(&want, &seen, now) else {
             return Ok(());
         };
@@ -57,18 +52,22 @@ pub(crate) fn a_creation_is_announced_only_on_an_empty_listing() -> Result<(), S
 }
 
 /// Only what was just recorded is sent.
-pub(crate) fn nothing_is_sent_that_was_not_recorded() -> Result<(), String> {
-    check((desired(), observed(), now()), |(want, seen, now)| match next(&want, &seen, now) {
-        Step::Act(Action::Send(mutation)) => holds(seen.armed == Some(mutation), "sent unannounced"),
-        Step::Act(_) | Step::Wait(..) | Step::Done(_) => Ok(()),
+pub fn nothing_is_sent_that_was_not_recorded() -> Result<(), String> {
+    check(|dice| {
+        let (want, seen, now) = (dice.desired(), dice.observed(), dice.time());
+        match next(&want, &seen, now) {
+            Step::Act(Action::Send(mutation)) => holds(seen.armed == Some(mutation), "sent unannounced"),
+            Step::Act(_) | Step::Wait(..) | Step::Done(_) => Ok(()),
+        }
     })
 }
 
 /// Whatever an action is said to have come to, it can be learned, and what is learned of a
 /// mutation is that nothing is known any more.
-pub(crate) fn whatever_happens_can_be_learned() -> Result<(), String> {
-    check((desired(), observed(), now(), vec(outcome(), WALK)), |(want, mut seen, now, outcomes)| {
-        for outcome in outcomes {
+pub fn whatever_happens_can_be_learned() -> Result<(), String> {
+    check(|dice| {
+        let (want, mut seen, now) = (dice.desired(), dice.observed(), dice.time());
+        for outcome in (0..WALK).map(|_| dice.outcome()) {
             let Step::Act(action) = next(&want, &seen, now) else { return Ok(()) };
             learn(&mut seen, &want, &action, outcome);
             if matches!(action, Action::Send(_)) {
@@ -80,10 +79,11 @@ pub(crate) fn whatever_happens_can_be_learned() -> Result<(), String> {
     })
 }
 
-fn check<S: Strategy>(input: S, property: impl Fn(S::Value) -> Result<(), TestCaseError>) -> Result<(), String> {
+fn check(property: impl Fn(&mut Dice) -> Result<(), TestCaseError>) -> Result<(), String> {
     let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
-    TestRunner::new_with_rng(config, proptest::test_runner::TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha))
-        .run(&input, property)
+    let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    TestRunner::new_with_rng(config, random)
+        .run(&any::<u64>(), |seed| property(&mut Dice::new(seed)))
         .map_err(|broken| broken.to_string())
 }
 
@@ -93,173 +93,6 @@ fn holds(holds: bool, rule: &str) -> Result<(), TestCaseError> {
 
 fn same(one: &Step, other: &Step) -> Result<(), TestCaseError> {
     holds(one == other, &format!("{one:?} and {other:?}"))
-}
-
-fn now() -> impl Strategy<Value = Timestamp> {
-    prop_oneof![0_i64..100, 0_i64..10_000, Just(i64::MAX / 1_000_000_000)]
-        .prop_map(|seconds| Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX))
-}
-
-fn url() -> impl Strategy<Value = String> {
-    select(vec!["https://a.example/x", "https://a.example/x/", "https://b.example/", "https://f.example/", ""])
-        .prop_map(str::to_owned)
-}
-
-fn id() -> impl Strategy<Value = u64> {
-    1_u64..4
-}
-
-fn client_id() -> impl Strategy<Value = String> {
-    id().prop_map(|id| format!("client-{id}"))
-}
-
-fn cause() -> impl Strategy<Value = Cause> {
-    (1_i64..3, option::of(Just("now".to_owned())), select(vec!["k", "l"]))
-        .prop_map(|(generation, requested_at, key)| Cause { generation, requested_at, key: key.to_owned() })
-}
-
-fn body() -> impl Strategy<Value = CreateBody> {
-    select(CreateBody::ALL.to_vec())
-}
-
-fn target() -> impl Strategy<Value = Target> {
-    prop_oneof![
-        Just(Target::Activate),
-        Just(Target::Cancel),
-        url().prop_map(Target::RedirectUrl),
-        url().prop_map(Target::RedirectUrlWithStatus),
-        url().prop_map(Target::Add),
-        url().prop_map(Target::Replace),
-        url().prop_map(Target::Remove),
-    ]
-}
-
-fn write() -> impl Strategy<Value = Write> {
-    let answer = prop_oneof![Just(Answer::None), Just(Answer::Accepted), Just(Answer::Refused("no".to_owned()))];
-    (target(), cause(), answer, any::<bool>(), vec(now(), 0..5))
-        .prop_map(|(target, cause, answer, seen, repairs)| Write { target, cause, answer, seen, repairs })
-}
-
-fn create_sent() -> impl Strategy<Value = CreateSent> {
-    (now(), body(), option::of(now())).prop_map(|(at, body, empty_at)| CreateSent { at, body, empty_at })
-}
-
-fn refused() -> impl Strategy<Value = RefusedBody> {
-    let text = select(vec!["Superfluous field \"display_name\".", "no"]).prop_map(str::to_owned);
-    (body(), cause(), text).prop_map(|(body, cause, text)| RefusedBody { body, cause, text })
-}
-
-fn journal() -> impl Strategy<Value = Journal> {
-    let client = (option::of(id()), option::of(client_id()), option::of(select(vec![Origin::Created, Origin::Adopted])));
-    let sent = (option::of(create_sent()), vec(refused(), 0..4), vec(url(), 0..4), vec(write(), 0..5));
-    (client, sent, any::<bool>(), option::of(now())).prop_map(|(client, sent, cancelled_by_us, deletion_started)| Journal {
-        oauth_client_id: client.0,
-        client_id: client.1,
-        origin: client.2,
-        create_sent: sent.0,
-        refused_bodies: sent.1,
-        managed_urls: sent.2,
-        writes: sent.3,
-        cancelled_by_us,
-        deletion_started,
-    })
-}
-
-fn entries() -> impl Strategy<Value = Vec<Entry>> {
-    vec((option::of(id()), url()).prop_map(|(id, url)| Entry { id, url }), 0..4)
-}
-
-fn client() -> impl Strategy<Value = Client> {
-    use ClientStatus::{Active, Cancelled, CancelledPending, Other};
-    let urls = prop_oneof![entries().prop_map(Urls::Entries), url().prop_map(Urls::Single), Just(Urls::NotShown)];
-    let status = select(vec![Active, Active, Cancelled, CancelledPending, Other]);
-    (id(), option::of(client_id()), status, any::<bool>(), urls).prop_map(|(id, client_id, status, has_secret, urls)| {
-        Client { id, client_id, status, display_name: None, has_secret, urls }
-    })
-}
-
-fn listing() -> impl Strategy<Value = Listing> {
-    (now(), vec(client(), 0..4)).prop_map(|(at, clients)| Listing { at, clients })
-}
-
-fn seen<S: Strategy>(value: S) -> impl Strategy<Value = Seen<S::Value>>
-where
-    S::Value: Clone,
-{
-    prop_oneof![Just(Seen::Unknown), Just(Seen::Absent), value.prop_map(Seen::Present)]
-}
-
-fn output() -> impl Strategy<Value = Output> {
-    prop_oneof![Just(Output::Foreign), Just(Output::Frozen), any::<bool>().prop_map(|current| Output::Ours { current })]
-}
-
-fn mutation() -> impl Strategy<Value = Mutation> {
-    let status = select(vec![DesiredStatus::Active, DesiredStatus::Cancelled]);
-    prop_oneof![
-        body().prop_map(Mutation::Create),
-        (id(), status).prop_map(|(client, status)| Mutation::SetStatus { client, status }),
-        (id(), url()).prop_map(|(client, url)| Mutation::AddUrl { client, url }),
-        (id(), url(), any::<bool>()).prop_map(|(client, url, with_status)| Mutation::PutRedirectUrl { client, url, with_status }),
-    ]
-}
-
-fn observed() -> impl Strategy<Value = Observed> {
-    let journals = prop_oneof![
-        journal().prop_map(|journal| (journal.clone(), journal)),
-        (journal(), journal()),
-    ];
-    let bank = (option::of(listing()), seen(client()), seen(entries()));
-    let armed = prop_oneof![9 => Just(None), 1 => mutation().prop_map(Some)];
-    (journals, bank, seen(output()), option::of(client_id()), any::<bool>(), armed, vec(target(), 0..2)).prop_map(
-        |((journal, stored), (listing, client, callback_urls), output, pair, finalizer, armed, unanswered)| Observed {
-            journal,
-            stored,
-            listing,
-            client,
-            callback_urls,
-            output,
-            pair,
-            finalizer,
-            armed,
-            unanswered,
-        },
-    )
-}
-
-fn desired() -> impl Strategy<Value = Desired> {
-    let switches = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
-    let status = select(vec![DesiredStatus::Active, DesiredStatus::Active, DesiredStatus::Cancelled]);
-    (cause(), status, vec(url(), 1..3), switches, option::of(client_id()), option::of(client_id())).prop_map(
-        |(cause, status, urls, (adopt, prune, cancel_on_delete, deleting, suspended), confirm_cancel, allow_new_client)| {
-            Desired {
-                cause,
-                display_name: "Shop".to_owned(),
-                status,
-                urls,
-                adopt,
-                prune,
-                cancel_on_delete,
-                deleting,
-                suspended,
-                confirm_cancel,
-                allow_new_client,
-            }
-        },
-    )
-}
-
-fn outcome() -> impl Strategy<Value = Result<Learned, Missed>> {
-    prop_oneof![
-        3 => Just(Ok(Learned::Stored)),
-        1 => Just(Ok(Learned::Finalizer)),
-        2 => listing().prop_map(|listing| Ok(Learned::Clients(listing))),
-        2 => option::of(client()).prop_map(|client| Ok(Learned::Client(client))),
-        1 => option::of(entries()).prop_map(|entries| Ok(Learned::CallbackUrls(entries))),
-        1 => option::of(id()).prop_map(|id| Ok(Learned::Accepted(id))),
-        1 => option::of(output()).prop_map(|output| Ok(Learned::Output(output))),
-        1 => Just(Err(Missed::Refused("no".to_owned()))),
-        1 => Just(Err(Missed::Ambiguous)),
-    ]
 }
 
 #[cfg(test)]

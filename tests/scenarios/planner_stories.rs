@@ -26,10 +26,10 @@ const fn story(name: &'static str, edits: &'static [crate::harness::story::Edit]
 }
 
 /// Apply, and nothing else.
-pub(crate) static CREATE: [Story; 1] = [story("create", &[Apply])];
+pub static CREATE: [Story; 1] = [story("create", &[Apply])];
 
 /// What people do with redirect URLs.
-pub(crate) static URLS: [Story; 9] = [
+pub static URLS: [Story; 9] = [
     story("change the URL", &[Apply, Urls(&[SECOND])]),
     story("change the URL and back", &[Apply, Urls(&[SECOND]), Urls(&[FIRST])]),
     story("two URLs, then one", &[Apply, Urls(&[FIRST, SECOND]), Urls(&[SECOND])]),
@@ -45,7 +45,7 @@ pub(crate) static URLS: [Story; 9] = [
 ];
 
 /// What happens to the client's status, and deletion.
-pub(crate) static STATUS: [Story; 14] = [
+pub static STATUS: [Story; 14] = [
     story("cancel and back", &[Apply, Status(Cancelled), Status(Active)]),
     story("cancel and back, twice", &[Apply, Status(Cancelled), Status(Active), Status(Cancelled), Status(Active)]),
     story("born cancelled, then active", &[Status(Cancelled), Status(Active)]),
@@ -63,7 +63,7 @@ pub(crate) static STATUS: [Story; 14] = [
 ];
 
 /// What happens to the Secret, and what cannot be mended.
-pub(crate) static SECRET: [Story; 5] = [
+pub static SECRET: [Story; 5] = [
     story("another name", &[Apply, Rename]),
     story("the secret changes", &[Apply, Rotate]),
     story("the Secret is deleted, then edited", &[Apply, DeleteSecret, EditSecret]),
@@ -72,7 +72,7 @@ pub(crate) static SECRET: [Story; 5] = [
 ];
 
 /// What a story must have come to, where the bank is kind enough for it.
-pub(crate) fn judge(game: &Game, verdicts: &[Verdict], world: &World) -> Result<(), String> {
+pub fn judge(game: &Game, verdicts: &[Verdict], world: &World) -> Result<(), String> {
     let last = verdicts.last().map(word).unwrap_or_default();
     let expected = expected(game);
     ensure(expected.is_none_or(|expected| expected == last), &format!("{last} where {expected:?} was expected"))?;
@@ -119,14 +119,17 @@ fn expected(game: &Game) -> Option<&'static str> {
         "cancelled at the bank" => "Stalled/CancelledAtBank",
         "born cancelled, then active" if *start != Start::Own => "Synced",
         "cancel and back" | "cancel and back, twice" | "born cancelled, then active" if !can_cancel => "Synced",
-        "cancel and back" | "cancel and back, twice" | "born cancelled, then active" if is_gone => "Stalled/ClientVanished",
-        "cancel and back" | "cancel and back, twice" | "cancelled at the bank, way out" | "born cancelled, then active" => {
-            match habits.reactivation {
-                _ if is_gone => "Stalled/ClientVanished",
-                Reactivation::Allowed => "Synced",
-                Reactivation::Refused | Reactivation::Ignored => "Stalled/ReactivationRefused",
-            }
+        "cancel and back" | "cancel and back, twice" | "born cancelled, then active" if is_gone => {
+            "Stalled/ClientVanished"
         }
+        "cancel and back"
+        | "cancel and back, twice"
+        | "cancelled at the bank, way out"
+        | "born cancelled, then active" => match habits.reactivation {
+            _ if is_gone => "Stalled/ClientVanished",
+            Reactivation::Allowed => "Synced",
+            Reactivation::Refused | Reactivation::Ignored => "Stalled/ReactivationRefused",
+        },
         _ => "Synced",
     })
 }
@@ -141,9 +144,11 @@ fn is_active(start: Start) -> bool {
 /// Whether every URL of the story can be registered and seen.
 fn can_register(Game { story, start, habits, .. }: &Game) -> bool {
     let Habits { creation, put, routes, shape, secrecy, bytes, room, .. } = habits;
-    let is_sane = *bytes == Bytes::Kept && *secrecy == Secrecy::Shown && (is_active(*start) || *creation != Creation::Refused);
+    let is_sane =
+        *bytes == Bytes::Kept && *secrecy == Secrecy::Shown && (is_active(*start) || *creation != Creation::Refused);
     let has_foreign = matches!(start, Start::ForeignUrl | Start::BothUrls | Start::LookAlike);
-    let needs_room = has_foreign || matches!(story.name, "two URLs, then one" | "a foreign URL appears" | "a foreign URL appears, retry");
+    let needs_room = has_foreign
+        || matches!(story.name, "two URLs, then one" | "a foreign URL appears" | "a foreign URL appears, retry");
     let by_sub_resource = *routes == Routes::On
         && match shape {
             Shape::Array | Shape::Both | Shape::Neither => *room == Room::Many || !needs_room,

@@ -117,7 +117,9 @@ fn may_replace(facts: &Facts<'_>, stored: Option<&str>) -> bool {
             None if matches!(facts.client(), Some(Client { urls: Urls::Single(_), .. })) => true,
             // Nothing is shown. A client that we made holds nothing else until a first PUT; later,
             // as in one that was found, anything may be there.
-            None => journal.origin == Some(Origin::Created) && !journal.writes.iter().any(|write| was_put(facts, write)),
+            None => {
+                journal.origin == Some(Origin::Created) && !journal.writes.iter().any(|write| was_put(facts, write))
+            }
         }
 }
 
