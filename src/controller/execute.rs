@@ -2,12 +2,17 @@
 //! an object.
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, ResourceExt};
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, Preconditions},
+};
 
 use super::{
     claim::Claim,
     error::Stop,
-    finalizer, observe,
+    finalizer,
+    kube_call::{absent, kube_call},
+    observe,
     pass::{Pass, read_secret},
     secret,
 };
@@ -66,6 +71,7 @@ impl Pass {
             Action::ReadOutput => self.read_output().await.map(Ok)?,
             Action::CreateOutput => self.create_output().await.map(Ok)?,
             Action::UpdateOutput => self.update_output().await.map(Ok)?,
+            Action::RemoveLeftover(name) => self.remove_leftover(name).await.map(Ok)?,
         };
         plan::learn(&mut self.seen, &self.want, &action, outcome);
         Ok(())
@@ -289,6 +295,21 @@ impl Pass {
         }
         self.count_repair();
         Ok(self.judge_output())
+    }
+
+    /// Deletes the Secret of an earlier name, if it is still ours and nobody wrote it since.
+    async fn remove_leftover(&mut self, name: &str) -> Result<Learned, Stop> {
+        let namespace = self.object.namespace().unwrap_or_default();
+        let found = read_secret(&self.secrets(), &namespace, name).await?;
+        if let Some(secret) = found.filter(|secret| secret::is_ours(secret, &self.object)) {
+            let preconditions = Preconditions { uid: secret.uid(), resource_version: secret.resource_version() };
+            let params = DeleteParams::default().preconditions(preconditions);
+            let call = self.secrets();
+            let deleted =
+                kube_call("delete", || format!("Secret {namespace}/{name}"), call.delete(name, &params)).await;
+            absent(deleted)?;
+        }
+        Ok(Learned::Output(None))
     }
 
     /// A Secret that this very generation had published already was lost or changed.

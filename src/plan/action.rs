@@ -49,6 +49,8 @@ pub enum Action {
     CreateOutput,
     /// Bring the output Secret back to what it should hold.
     UpdateOutput,
+    /// Delete the output Secret of this earlier name, if it is ours.
+    RemoveLeftover(String),
 }
 
 /// A call that changes something at the bank.

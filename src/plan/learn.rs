@@ -43,6 +43,7 @@ pub fn learn(seen: &mut Observed, want: &Desired, action: &Action, outcome: Resu
             seen.armed.clone_from(then);
             stored(seen, want, (**journal).clone());
         }
+        (Action::RemoveLeftover(_), Ok(_)) => seen.leftover = None,
         (Action::AddFinalizer, Ok(_)) => seen.finalizer = true,
         (Action::DropFinalizer(_), Ok(_)) => seen.finalizer = false,
         (Action::Send(mutation), outcome) => sent(seen, want, mutation, outcome),

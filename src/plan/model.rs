@@ -173,6 +173,8 @@ pub struct Observed {
     pub callback_urls: Seen<Vec<Entry>>,
     /// The output Secret.
     pub output: Seen<Output>,
+    /// The name of an output Secret that this manifest had before.
+    pub leftover: Option<String>,
     /// The `client_id` for which a verified pair is in hand.
     pub pair: Option<String>,
     /// Whether the manifest carries our finalizer.

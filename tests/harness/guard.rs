@@ -136,6 +136,8 @@ impl Guard {
             }
             Action::ListClients => self.listed = true,
             Action::CreateOutput | Action::UpdateOutput => may_publish(action, want, bank, kube)?,
+            // No story renames the Secret, so no pass has one of an earlier name to remove.
+            Action::RemoveLeftover(name) => ensure(false, &format!("Secret {name} was removed"))?,
             Action::AddFinalizer => ensure(!want.deleting, "a finalizer was added during deletion")?,
             Action::DropFinalizer(_) | Action::GetClient(_) | Action::ListCallbackUrls(_) | Action::ReadOutput => {}
         }

@@ -199,6 +199,7 @@ impl World {
             Action::Send(mutation) => self.send(mutation)?,
             Action::ReadOutput => Ok(Learned::Output(self.kube.read_output(self.in_hand(seen), &self.want.urls[0]))),
             Action::CreateOutput | Action::UpdateOutput => self.publish(seen)?,
+            Action::RemoveLeftover(_) => Ok(Learned::Output(None)),
         })
     }
 
