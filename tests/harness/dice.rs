@@ -184,6 +184,7 @@ impl Dice {
             callback_urls: self.seen(Self::entries),
             output: self.seen(Self::output),
             pair: self.maybe(Self::client_id),
+            leftover: self.maybe(|_| "earlier".to_owned()),
             finalizer: self.coin(),
             armed: if self.below(10) == 0 { Some(self.mutation()) } else { None },
             unanswered: self.some(1, Self::target),
