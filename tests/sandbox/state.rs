@@ -1,0 +1,179 @@
+//! One emulator's state, and the way of a call through it: fault, limit, authentication, bank.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
+
+use super::{
+    bank::{Bank, Caller, stamp},
+    behaviour::{Behaviour, LimitStatus},
+    fault::{Fault, FaultKind, Faults},
+    limit::Limits,
+    log::{Call, CallLog},
+    reply::{Ask, Outcome, Refusal, Reply},
+    route::Endpoint,
+    wire::{Envelope, Wire},
+};
+
+/// Everything behind the one lock.
+pub(super) struct State {
+    pub(super) bank: Bank,
+    pub(super) faults: Faults,
+    pub(super) log: CallLog,
+    pub(super) limits: Option<Limits>,
+    /// How far the emulator's clock is ahead of the machine's.
+    pub(super) ahead: SignedDuration,
+}
+
+/// What becomes of a call.
+#[derive(Debug)]
+pub(super) struct Answered {
+    ask: Ask,
+    outcome: Outcome,
+    fault: Option<FaultKind>,
+    behaviour: Behaviour,
+    response_id: String,
+}
+
+impl State {
+    /// The emulator's time.
+    pub(super) fn now(&self) -> Timestamp {
+        Timestamp::now()
+            .saturating_add(self.ahead)
+            .unwrap_or(Timestamp::MAX)
+    }
+
+    /// Does what is due, before anybody looks.
+    pub(super) fn settle(&mut self) {
+        let now = self.now();
+        for seq in self.bank.settle(now) {
+            self.log.committed(seq);
+        }
+    }
+
+    /// Answers one call and writes it down.
+    pub(super) fn answer(&mut self, ask: Ask, fault: Option<Fault>) -> Answered {
+        self.settle();
+        let seq = self.log.next_seq();
+        let mut call = Call::new(&ask, seq, stamp(self.bank.now), Uuid::new_v4().to_string());
+        let outcome = match &fault {
+            Some(fault) if !fault.reaches_the_bank() => Ok(Reply::Empty),
+            Some(_) | None => self.reach_the_bank(&ask, fault.as_ref(), &mut call),
+        };
+        let fault = fault.map(|fault| fault.kind);
+        call.status = sent_status(&outcome, fault.as_ref());
+        let answered = Answered {
+            ask,
+            outcome,
+            fault,
+            behaviour: self.bank.behaviour.clone(),
+            response_id: call.response_id.clone(),
+        };
+        self.log.add(call);
+        answered
+    }
+
+    fn reach_the_bank(&mut self, ask: &Ask, fault: Option<&Fault>, call: &mut Call) -> Outcome {
+        self.count(ask)?;
+        let caller = self.bank.authenticate(ask)?;
+        if let Caller::Session(at) = caller {
+            call.user = Some(self.bank.sessions[at].user);
+        }
+        if let (Endpoint::OauthClients(user), Some(wait), Some(_), "POST") = (
+            ask.route.endpoint,
+            self.bank.behaviour.late_commit,
+            fault.filter(|fault| loses_the_reply(&fault.kind)),
+            ask.method.as_str(),
+        ) {
+            self.bank.commit_later(user, ask.clone(), call.seq, wait);
+            return Ok(Reply::Html(504, "Gateway Time-out".to_owned()));
+        }
+        let outcome = self.bank.answer(caller, ask);
+        call.committed = outcome.is_ok();
+        outcome
+    }
+
+    fn count(&mut self, ask: &Ask) -> Result<(), Refusal> {
+        let (caller, now) = (self.bank.caller, self.bank.now);
+        let Some(limits) = &mut self.limits else {
+            return Ok(());
+        };
+        limits
+            .count(caller, &ask.method, ask.route.template, now)
+            .map_err(|limit| {
+                let status = match self.bank.behaviour.limit_status {
+                    LimitStatus::TooManyRequests => 429,
+                    LimitStatus::Conflict => 409,
+                };
+                Refusal::new(status, limit.text())
+            })
+    }
+}
+
+/// Whether the caller cannot know what became of the call.
+fn loses_the_reply(fault: &FaultKind) -> bool {
+    match fault {
+        FaultKind::DropAfterCommit
+        | FaultKind::DelayReply(_)
+        | FaultKind::Status(..)
+        | FaultKind::Html(_)
+        | FaultKind::Redirect(_)
+        | FaultKind::TruncatedBody
+        | FaultKind::HugeBody
+        | FaultKind::NotJson => true,
+        FaultKind::DropBefore
+        | FaultKind::WrongSignature
+        | FaultKind::MissingSignature
+        | FaultKind::SignatureOfOtherBody
+        | FaultKind::EmptyResponseArray => false,
+    }
+}
+
+/// The status that goes out; 0 for a closed connection.
+fn sent_status(outcome: &Outcome, fault: Option<&FaultKind>) -> u16 {
+    match fault {
+        Some(FaultKind::DropBefore | FaultKind::DropAfterCommit) => 0,
+        Some(FaultKind::Status(status, _) | FaultKind::Html(status)) => *status,
+        Some(FaultKind::Redirect(_)) => 302,
+        Some(FaultKind::HugeBody | FaultKind::NotJson | FaultKind::EmptyResponseArray) => 200,
+        Some(
+            FaultKind::DelayReply(_)
+            | FaultKind::WrongSignature
+            | FaultKind::MissingSignature
+            | FaultKind::SignatureOfOtherBody
+            | FaultKind::TruncatedBody,
+        )
+        | None => match outcome {
+            Ok(Reply::Items(_) | Reply::Page(..) | Reply::Empty) => 200,
+            Ok(Reply::OAuth(status, _) | Reply::Html(status, _)) => *status,
+            Ok(Reply::Redirect(_)) => 302,
+            Err(refusal) => refusal.status,
+        },
+    }
+}
+
+impl Answered {
+    /// How long the reply waits.
+    pub(super) fn delay(&self) -> Option<Duration> {
+        match self.fault {
+            Some(FaultKind::DelayReply(wait)) => Some(wait),
+            _ => None,
+        }
+    }
+
+    /// The reply; `None` closes the connection.
+    pub(super) fn wire(&self) -> Option<Wire> {
+        let envelope = Envelope {
+            behaviour: &self.behaviour,
+            request_id: self.ask.request_id.as_deref(),
+            response_id: &self.response_id,
+            accepts_gzip: self.ask.accepts_gzip,
+        };
+        match &self.fault {
+            Some(FaultKind::DropBefore | FaultKind::DropAfterCommit) => None,
+            Some(fault) => Some(envelope.render_fault(&self.outcome, fault)),
+            None => Some(envelope.render(&self.outcome)),
+        }
+    }
+}
