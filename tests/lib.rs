@@ -1,2 +1,4 @@
 //! testbed
 pub mod sandbox;
+
+pub mod controlplane;
