@@ -8,9 +8,8 @@ use serde::{Deserialize, Serialize};
 pub const MAX_MESSAGE: usize = 32_768;
 
 /// One observation about the object, with the reason for it.
-///
-/// The shape is `metav1.Condition`; it is our own type because k8s-openapi's
-/// schema carries no bounds.
+// The shape is `metav1.Condition`; it is our own type because k8s-openapi's
+// schema carries no bounds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {

@@ -7,9 +7,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// The shortest interval between two looks at the bank.
-pub const SHORTEST: Duration = Duration::from_secs(5 * 60);
+pub const SHORTEST: Duration = Duration::from_mins(5);
 /// The longest interval between two looks at the bank.
-pub const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+pub const LONGEST: Duration = Duration::from_hours(24);
 
 /// Hours, minutes and seconds in this order: `1h`, `90m`, `1h30m`, `300s`.
 ///

@@ -8,12 +8,23 @@ pub mod crd;
 pub mod format;
 pub mod interval;
 pub mod rules;
+#[expect(
+    clippy::doc_markdown,
+    reason = "the comments are what `kubectl explain` shows, without markup"
+)]
 pub mod spec;
+#[expect(
+    clippy::doc_markdown,
+    reason = "the comments are what `kubectl explain` shows, without markup"
+)]
 pub mod status;
 pub mod validate;
 
+#[cfg(test)]
+mod tests;
+
 pub use condition::{Condition, ConditionStatus};
-pub use crd::crd;
+pub use crd::{crd, crd_yaml};
 pub use interval::{InvalidInterval, ResyncInterval};
 pub use spec::{
     AdoptionPolicy, ApiKeySecretRef, BunqOAuthClient, BunqOAuthClientSpec, Credentials,
@@ -48,5 +59,3 @@ pub const FINALIZER: &str = "bunq-operator.io/cancel-client";
 /// The name under which every write of this operator stands in
 /// `managedFields`.
 pub const FIELD_MANAGER: &str = "bunq-oauth-operator";
-/// The label of servicebinding.io's "provisioned services" (C24).
-pub const LABEL_PROVISIONED_SERVICE: &str = "servicebinding.io/provisioned-service";

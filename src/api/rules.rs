@@ -159,15 +159,31 @@ pub fn spec(schema: &mut Schema) {
     );
 }
 
+/// An optional enum: absent or one of its values, described by its field and not
+/// by its type.
+pub fn optional_enum(schema: &mut Schema) {
+    let Some(Value::Array(mut choices)) = schema.remove("anyOf") else {
+        return;
+    };
+    if let Some(Value::Object(values)) = choices.first_mut() {
+        for (key, value) in std::mem::take(values) {
+            if key != "description" {
+                schema.insert(key, value);
+            }
+        }
+    }
+}
+
 /// The rules that need `metadata`, for the root of the schema.
 #[must_use]
 pub fn root() -> Value {
     let output = "has(self.spec.secret) && has(self.spec.secret.name) ? self.spec.secret.name : self.metadata.name";
     json!([
         rule("self.metadata.name.size() <= 63", NAME_LENGTH),
-        rule(
+        rule_at(
             &format!("({output}) != self.spec.credentials.apiKeySecretRef.name"),
-            SECRETS_DIFFER
+            SECRETS_DIFFER,
+            ".spec.secret.name"
         ),
     ])
 }
@@ -178,15 +194,17 @@ fn rule(expression: &str, message: &str) -> Value {
     json!({ "rule": expression, "message": message })
 }
 
+fn rule_at(expression: &str, message: &str, field_path: &str) -> Value {
+    json!({ "rule": expression, "message": message, "fieldPath": field_path })
+}
+
 fn add(schema: &mut Schema, expression: &str, message: &str) {
     push(schema, rule(expression, message));
 }
 
 /// `fieldPath` is accepted on objects only (design §2).
 fn add_at(schema: &mut Schema, expression: &str, message: &str, field_path: &str) {
-    let mut rule = rule(expression, message);
-    rule["fieldPath"] = field_path.into();
-    push(schema, rule);
+    push(schema, rule_at(expression, message, field_path));
 }
 
 fn push(schema: &mut Schema, rule: Value) {

@@ -29,52 +29,7 @@ pub const MAX_ADDITIONAL_REDIRECT_URLS: usize = 10;
     derive = "PartialEq",
     selectable = ".spec.environment",
     selectable = ".spec.credentials.apiKeySecretRef.name",
-    label("servicebinding.io/provisioned-service", "true"),
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
-        description = "Whether bank and Secret are as declared"
-    ),
-    printcolumn(
-        name = "Status",
-        type_ = "string",
-        json_path = ".status.clientStatus",
-        description = "The status of the client at bunq"
-    ),
-    printcolumn(
-        name = "Secret",
-        type_ = "string",
-        json_path = ".status.binding.name",
-        description = "The Secret with the client's credentials"
-    ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp",
-        description = "The time since this object was created"
-    ),
-    printcolumn(
-        name = "Client-ID",
-        type_ = "string",
-        json_path = ".status.clientId",
-        description = "The OAuth client_id",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
-        description = "Why it is ready or not",
-        priority = 1
-    ),
-    printcolumn(
-        name = "URL",
-        type_ = "string",
-        json_path = ".spec.redirectUrl",
-        description = "The redirect URL",
-        priority = 1
-    )
+    label("servicebinding.io/provisioned-service", "true")
 )]
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = rules::spec)]
@@ -100,6 +55,7 @@ pub struct BunqOAuthClientSpec {
     pub credentials: Credentials,
     /// The bunq environment, Production or Sandbox; if left out, the API key tells; cannot be changed once set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = rules::optional_enum)]
     pub environment: Option<Environment>,
     /// How the Secret with the client's credentials is published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -117,7 +73,7 @@ pub struct BunqOAuthClientSpec {
     #[serde(default)]
     #[schemars(transform = rules::resync_interval)]
     pub resync_interval: ResyncInterval,
-    /// While true, nothing is sent to bunq and nothing is written; false if left out.
+    /// While true, nothing is sent to bunq and the Secret is left as it is; false if left out.
     #[serde(default)]
     pub suspend: bool,
 }
@@ -130,7 +86,7 @@ pub struct Credentials {
     pub api_key_secret_ref: ApiKeySecretRef,
 }
 
-/// A key of a Secret in the object's own namespace (design D2).
+/// A key of a Secret in the object's own namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiKeySecretRef {
@@ -169,10 +125,9 @@ pub struct OutputSecret {
 }
 
 /// The names of the Secret's keys, where they differ from the default.
-///
-/// The defaults are not written into the object by the server: a default there
-/// would outlive the removal of the last name a person set, and then stand in
-/// the way of the format `ServiceBinding`.
+// The server fills in no defaults here: under server-side apply they would
+// outlive the removal of the last name a person set, and then stand in the way
+// of the format `ServiceBinding`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = rules::secret_keys)]

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::condition::Condition;
+use super::rules;
 use super::spec::Environment;
 
 /// The most redirect URLs the status lists.
@@ -35,6 +36,7 @@ pub struct BunqOAuthClientStatus {
     pub conditions: Vec<Condition>,
     /// The bunq environment in use.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = rules::optional_enum)]
     pub environment: Option<Environment>,
     /// bunq's number of the user whose client this is.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,0 +1,4 @@
+//! What the scenarios share: the tables of cases and the oracles.
+
+pub mod cases;
+pub mod oracle;
