@@ -8,10 +8,8 @@ use super::{
     envelope::CallbackItem,
     error::Error,
     exchange::Attempt,
-    oauth_client::{client_path, continuation},
+    oauth_client::{MOST_PAGES, client_path, continuation},
 };
-
-const MOST_PAGES: usize = 50;
 
 /// A registered redirect URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,12 +41,13 @@ impl Bank {
         access: &Access<'_>,
         client: u64,
     ) -> Result<Reply<Vec<CallbackUrl>>, Error> {
-        let call = Call::ListCallbackUrls;
         let list = callbacks_path(access, client);
         let mut path = format!("{list}?count=200");
         let mut urls = Vec::new();
-        for _ in 0..MOST_PAGES {
-            let answer = self.exchange(Attempt::access(call, path, access)).await?;
+        let mut pages = 1;
+        loop {
+            let attempt = Attempt::access(Call::ListCallbackUrls, path, access);
+            let answer = self.exchange(attempt).await?;
             let envelope = answer.envelope()?;
             for item in envelope.items {
                 let url = item.oauth_callback_url;
@@ -60,17 +59,12 @@ impl Bank {
             }
             match envelope.pagination.and_then(|p| p.older_url) {
                 None => return Ok(answer.reply(urls)),
+                Some(_) if pages == MOST_PAGES => return Err(answer.too_many_pages(pages)),
                 Some(older) => path = continuation(&answer, &list, &older)?,
             }
+            pages += 1;
             tokio::time::sleep(self.page_pause).await;
         }
-        Err(Error::Decode {
-            call,
-            status: 200,
-            reason: format!("it has more than {MOST_PAGES} pages"),
-            request_id: String::new(),
-            response_id: None,
-        })
     }
 
     /// Registers a redirect URL; the id is missing when the bank does not tell it.

@@ -15,7 +15,7 @@ use super::{
 const SHORTEST_WAIT: Duration = Duration::from_secs(3);
 const SESSION_WAIT: Duration = Duration::from_secs(30);
 /// A longer wait is not the bank's (`bunq-api §7`) and would let one header stop us.
-const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
 /// What is known about an attempt before its refusal is read.
 pub(super) struct Frame<'a> {

@@ -11,9 +11,9 @@ use super::handshake::UserKind;
 pub const MAX_REINSTALLATIONS_PER_DAY: usize = 5;
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
-const MARGIN: Duration = Duration::from_secs(60);
+const MARGIN: Duration = Duration::from_mins(1);
 /// Longer than any session that the bank is known to give (90 days, `bunq-api §2`).
-const LONGEST_SESSION: Duration = Duration::from_secs(366 * 24 * 3600);
+const LONGEST_SESSION: Duration = Duration::from_hours(366 * 24);
 
 /// Everything that must survive a restart, per environment and API key.
 #[derive(Debug, Clone, Default)]

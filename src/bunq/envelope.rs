@@ -83,11 +83,11 @@ pub(super) struct UserItem {
 #[derive(Deserialize)]
 pub(super) struct RequestedByUser {
     #[serde(rename = "UserPerson")]
-    pub(super) user_person: Option<Timed>,
+    pub(super) person: Option<Timed>,
     #[serde(rename = "UserCompany")]
-    pub(super) user_company: Option<Timed>,
+    pub(super) company: Option<Timed>,
     #[serde(rename = "UserPaymentServiceProvider")]
-    pub(super) user_payment_service_provider: Option<Timed>,
+    pub(super) payment_service_provider: Option<Timed>,
 }
 
 #[derive(Deserialize)]
@@ -148,6 +148,11 @@ impl Believed {
             request_id: self.request_id.clone(),
             response_id: self.response_id.clone(),
         }
+    }
+
+    /// A listing that does not end.
+    pub(super) fn too_many_pages(&self, pages: usize) -> Error {
+        self.senseless(&format!("it has more than {pages} pages"))
     }
 
     /// The answer describes something else than was asked for.

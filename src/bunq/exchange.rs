@@ -149,14 +149,14 @@ impl<'a> Attempt<'a> {
 
 impl Bank {
     /// Sends one attempt under a request id of its own and returns what can be believed.
-    pub(super) async fn exchange(&self, attempt: Attempt<'_>) -> Result<Believed, Error> {
+    pub(super) async fn exchange(&self, mut attempt: Attempt<'_>) -> Result<Believed, Error> {
         let request_id = Uuid::new_v4().to_string();
         let headers = attempt.headers(self, &request_id)?;
         let request = Request {
             method: attempt.call.method(),
             url: format!("{}{}", self.endpoints.base, attempt.path),
             headers,
-            body: attempt.body.clone(),
+            body: attempt.body.take(),
             deadline: self.deadline,
         };
         match self.transport.send(request).await {

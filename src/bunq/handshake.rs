@@ -16,7 +16,7 @@ use super::{
 };
 
 /// Used when the bank does not say how long a session lives.
-const FALLBACK_TIMEOUT: Duration = Duration::from_secs(300);
+const FALLBACK_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// The answer of `installation`. The token cannot be read again: store it first.
 #[derive(Debug, Clone)]
@@ -238,12 +238,8 @@ fn timeout_of(user: &UserItem) -> Duration {
 }
 
 fn granted_timeout(user: &RequestedByUser) -> Option<u64> {
-    [
-        &user.user_person,
-        &user.user_company,
-        &user.user_payment_service_provider,
-    ]
-    .into_iter()
-    .flatten()
-    .find_map(|timed| timed.session_timeout)
+    [&user.person, &user.company, &user.payment_service_provider]
+        .into_iter()
+        .flatten()
+        .find_map(|timed| timed.session_timeout)
 }

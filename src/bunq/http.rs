@@ -100,7 +100,10 @@ impl Transport for HttpTransport {
 
 /// Piece by piece, so that a huge answer is dropped and not stored.
 async fn read(response: reqwest::Response) -> Result<Zeroizing<Vec<u8>>, TransportError> {
-    let mut body = Zeroizing::new(Vec::new());
+    // Room for the whole answer, so that growing leaves no copies of it behind.
+    let length = response.content_length().unwrap_or(16 * 1024);
+    let room = usize::try_from(length).map_or(MAX_BODY, |length| length.min(MAX_BODY));
+    let mut body = Zeroizing::new(Vec::with_capacity(room));
     let mut pieces = response.bytes_stream();
     while let Some(piece) = pieces.next().await {
         let piece = piece.map_err(|error| TransportError {

@@ -160,7 +160,7 @@ impl Lane {
         if let Some(waiter) = self.waiting.get_mut(place) {
             waiter.due = due;
         }
-        due - now
+        due.saturating_sub(now)
     }
 
     /// Old slots, and askers that never came back.
@@ -191,17 +191,22 @@ impl Lane {
         });
     }
 
-    /// When the asker at this place may go if everybody before it goes as soon as possible.
+    /// The first slot that nobody before this place is expected to take. Somebody who moved up
+    /// meanwhile and was told to come later does not need it: so no slot stays empty.
     fn slot(&self, place: usize, now: Duration, window: Window) -> Duration {
+        let before = self.waiting.iter().take(place);
+        let mut expected: Vec<Duration> = before.map(|waiter| waiter.due).collect();
+        expected.sort_unstable();
         let mut taken = self.taken.clone();
         let mut due = now.max(self.closed_until);
-        for _ in 0..=place {
-            due = match taken.len().checked_sub(window.calls) {
-                Some(index) => taken
-                    .get(index)
-                    .map_or(due, |oldest| due.max(*oldest + window.length)),
-                None => due,
-            };
+        for index in 0..=place {
+            let full = taken.len().checked_sub(window.calls);
+            if let Some(oldest) = full.and_then(|index| taken.get(index)) {
+                due = due.max(*oldest + window.length);
+            }
+            if expected.partition_point(|time| *time <= due) <= index {
+                break;
+            }
             taken.push_back(due);
         }
         due

@@ -33,6 +33,9 @@ mod secret;
 mod signature;
 mod transport;
 
+#[cfg(test)]
+mod tests;
+
 pub use base_url::{BaseUrl, BaseUrlError, Endpoints, Environment};
 pub use call::{Call, Method};
 pub use callback::CallbackUrl;

@@ -12,8 +12,8 @@ use super::{
     exchange::Attempt,
 };
 
-/// Pages of a listing; a user has one client, so this many mean that something is wrong.
-const MOST_PAGES: usize = 50;
+/// Pages of a listing; a user has one client, so more mean that something is wrong.
+pub(super) const MOST_PAGES: usize = 50;
 /// The bank's largest page (`bunq-api §8`).
 const PAGE_SIZE: u32 = 200;
 
@@ -69,6 +69,12 @@ impl ClientStatus {
     }
 }
 
+impl Serialize for ClientStatus {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 impl From<&str> for ClientStatus {
     fn from(word: &str) -> Self {
         match word {
@@ -114,10 +120,7 @@ struct ClientBody<'a> {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct UpdateBody {
     /// `ACTIVE` or `CANCELLED`.
-    #[serde(
-        skip_serializing_if = "Option::is_none",
-        serialize_with = "serialize_status"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<ClientStatus>,
     /// Replaces all of them (protocol §4).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -140,31 +143,24 @@ impl Bank {
         access: &Access<'_>,
     ) -> Result<Reply<Vec<OauthClient>>, Error> {
         let mut clients: Vec<OauthClient> = Vec::new();
-        let mut reply = self.list_oauth_clients_page(access, None).await?;
-        for _ in 1..MOST_PAGES {
-            for client in reply.value.clients {
+        let mut pages = 1;
+        let mut older = None;
+        loop {
+            let (answer, page) = self.clients_page(access, older.as_deref()).await?;
+            for client in page.clients {
                 // A page moves when a client is created meanwhile.
                 if clients.iter().all(|known| known.id != client.id) {
                     clients.push(client);
                 }
             }
-            let Some(older) = reply.value.older else {
-                return Ok(Reply {
-                    value: clients,
-                    request_id: reply.request_id,
-                    response_id: reply.response_id,
-                });
-            };
+            match page.older {
+                None => return Ok(answer.reply(clients)),
+                Some(_) if pages == MOST_PAGES => return Err(answer.too_many_pages(pages)),
+                next => older = next,
+            }
+            pages += 1;
             tokio::time::sleep(self.page_pause).await;
-            reply = self.list_oauth_clients_page(access, Some(&older)).await?;
         }
-        Err(Error::Decode {
-            call: Call::ListOauthClients,
-            status: 200,
-            reason: format!("it has more than {MOST_PAGES} pages"),
-            request_id: reply.request_id,
-            response_id: reply.response_id,
-        })
     }
 
     /// One page; `older` comes from the page before.
@@ -173,6 +169,15 @@ impl Bank {
         access: &Access<'_>,
         older: Option<&str>,
     ) -> Result<Reply<Page>, Error> {
+        let (answer, page) = self.clients_page(access, older).await?;
+        Ok(answer.reply(page))
+    }
+
+    async fn clients_page(
+        &self,
+        access: &Access<'_>,
+        older: Option<&str>,
+    ) -> Result<(Believed, Page), Error> {
         let list = clients_path(access);
         let path = older.map_or_else(|| format!("{list}?count={PAGE_SIZE}"), str::to_owned);
         let attempt = Attempt::access(Call::ListOauthClients, path, access);
@@ -188,7 +193,7 @@ impl Bank {
             let client = item.oauth_client;
             clients.push(client.ok_or_else(|| answer.senseless("an item is no OAuth client"))?);
         }
-        Ok(answer.reply(Page { clients, older }))
+        Ok((answer, Page { clients, older }))
     }
 
     /// One client; another one than asked for is not believed.
@@ -287,16 +292,6 @@ pub(super) fn continuation(answer: &Believed, list: &str, url: &str) -> Result<S
         })
         .map(str::to_owned)
         .ok_or_else(|| answer.senseless("its older_url is not a page of the same list"))
-}
-
-fn serialize_status<S: serde::Serializer>(
-    status: &Option<ClientStatus>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    status
-        .as_ref()
-        .map(ClientStatus::as_str)
-        .serialize(serializer)
 }
 
 /// Under the names that the bank may use.

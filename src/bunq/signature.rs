@@ -111,7 +111,7 @@ impl ServerKey {
     pub fn from_spki_pem(pem: &str) -> Result<Self, KeyError> {
         let der = decode_pem(pem, PUBLIC)?.to_vec();
         let key = rsa::PublicKey::from_der(&der).map_err(|_| KeyError::Rsa)?;
-        // The shortest RSA-2048 key in RFC 8017 form has 256 bytes of modulus.
+        // A modulus of 2048 bits alone has 256 bytes; `verify` checks the exact size again.
         if key.as_ref().len() < 256 {
             return Err(KeyError::Rsa);
         }
