@@ -58,7 +58,7 @@ lint-dependencies: $(CARGO_DENY)
 # A database that cannot be fetched is told and let pass; an advisory that was found is not.
 lint-advisories: $(CARGO_DENY)
 	@if $(CARGO_DENY) --locked $(SHIPPED) fetch db; then \
-		$(CARGO_DENY) --locked $(SHIPPED) check --disable-fetch advisories; \
+		$(CARGO_DENY) --locked --offline $(SHIPPED) check advisories; \
 	else \
 		echo "==> NOT CHECKED: advisories (their database could not be fetched from here)"; \
 	fi
