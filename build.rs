@@ -17,10 +17,7 @@ fn main() {
     if let Some(branch) = git(&["symbolic-ref", "--quiet", "HEAD"]) {
         watch(&branch);
     }
-    println!(
-        "cargo::rustc-env=BUNQ_OAUTH_OPERATOR_REVISION={}",
-        revision()
-    );
+    println!("cargo::rustc-env=BUNQ_OAUTH_OPERATOR_REVISION={}", revision());
 }
 
 /// Runs this script again when a file of the repository's database changes. Git itself is asked
@@ -57,10 +54,7 @@ fn git(arguments: &[&str]) -> Option<String> {
     }
     let mut command = Command::new("git");
     // Hooks of git set these for their own repository.
-    command
-        .env_remove("GIT_DIR")
-        .env_remove("GIT_WORK_TREE")
-        .env_remove("GIT_INDEX_FILE");
+    command.env_remove("GIT_DIR").env_remove("GIT_WORK_TREE").env_remove("GIT_INDEX_FILE");
     // Reading the status must not write to the index.
     let output = command
         .args(["--no-optional-locks", "-c", "core.fsmonitor=false"])

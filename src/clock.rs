@@ -55,3 +55,8 @@ impl Clock for SystemClock {
         self.jumps.subscribe()
     }
 }
+
+/// Waits in place. For short pauses only: a long wait belongs into the queue.
+pub async fn pause(length: Duration) {
+    tokio::time::sleep(length).await;
+}

@@ -15,10 +15,7 @@ pub const MAX_MESSAGE: usize = 32_768;
 pub struct Condition {
     /// What is observed, in CamelCase: `Ready`, `CredentialsValid` and others.
     #[serde(rename = "type")]
-    #[schemars(
-        length(min = 1, max = 316),
-        regex(pattern = r"^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$")
-    )]
+    #[schemars(length(min = 1, max = 316), regex(pattern = r"^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$"))]
     pub type_: String,
     /// Whether it holds: True, False or Unknown.
     pub status: ConditionStatus,
@@ -30,10 +27,7 @@ pub struct Condition {
     #[schemars(extend("maxLength" = 64))]
     pub last_transition_time: Time,
     /// Why, as one CamelCase word that programs may compare.
-    #[schemars(
-        length(min = 1, max = 1024),
-        regex(pattern = r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")
-    )]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"))]
     pub reason: String,
     /// What happened and what to do next, for a person.
     #[schemars(length(max = 32_768))]

@@ -1,8 +1,7 @@
 //! The definition that a cluster installs.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceColumnDefinition, CustomResourceDefinition, CustomResourceDefinitionVersion,
-    JSONSchemaProps,
+    CustomResourceColumnDefinition, CustomResourceDefinition, CustomResourceDefinitionVersion, JSONSchemaProps,
 };
 use kube::CustomResourceExt;
 use serde_json::{Value, json};
@@ -28,15 +27,12 @@ pub fn crd() -> CustomResourceDefinition {
     crd
 }
 
-/// [`crd`] as YAML, always the same bytes.
+/// [`crd()`] as YAML, always the same bytes.
 ///
 /// # Panics
 /// Never: a test renders this constant.
 #[must_use]
-#[expect(
-    clippy::expect_used,
-    reason = "the definition is a constant of this crate, and a test renders it"
-)]
+#[expect(clippy::expect_used, reason = "the definition is a constant of this crate, and a test renders it")]
 pub fn crd_yaml() -> String {
     let body = serde_saphyr::to_string(&crd()).expect("render the CRD as YAML");
     format!("{HEADER}{body}")
@@ -45,66 +41,23 @@ pub fn crd_yaml() -> String {
 /// What `kubectl get` shows; the last three only with `-o wide` (C17).
 fn columns() -> Vec<CustomResourceColumnDefinition> {
     let ready = |field: &str| format!(".status.conditions[?(@.type==\"Ready\")].{field}");
-    let column = |name: &str, path: String, type_: &str, priority: i32, description: &str| {
-        CustomResourceColumnDefinition {
+    let column =
+        |name: &str, path: String, type_: &str, priority: i32, description: &str| CustomResourceColumnDefinition {
             name: name.into(),
             json_path: path,
             type_: type_.into(),
             priority: (priority > 0).then_some(priority),
             description: Some(description.into()),
             format: None,
-        }
-    };
+        };
     vec![
-        column(
-            "Ready",
-            ready("status"),
-            "string",
-            0,
-            "Whether bank and Secret are as declared",
-        ),
-        column(
-            "Status",
-            ".status.clientStatus".into(),
-            "string",
-            0,
-            "The client's status at bunq",
-        ),
-        column(
-            "Secret",
-            ".status.binding.name".into(),
-            "string",
-            0,
-            "The published Secret",
-        ),
-        column(
-            "Age",
-            ".metadata.creationTimestamp".into(),
-            "date",
-            0,
-            "Time since creation",
-        ),
-        column(
-            "Client-ID",
-            ".status.clientId".into(),
-            "string",
-            1,
-            "The OAuth client_id",
-        ),
-        column(
-            "Reason",
-            ready("reason"),
-            "string",
-            1,
-            "Why it is ready or not",
-        ),
-        column(
-            "URL",
-            ".spec.redirectUrl".into(),
-            "string",
-            1,
-            "The redirect URL",
-        ),
+        column("Ready", ready("status"), "string", 0, "Whether bank and Secret are as declared"),
+        column("Status", ".status.clientStatus".into(), "string", 0, "The client's status at bunq"),
+        column("Secret", ".status.binding.name".into(), "string", 0, "The published Secret"),
+        column("Age", ".metadata.creationTimestamp".into(), "date", 0, "Time since creation"),
+        column("Client-ID", ".status.clientId".into(), "string", 1, "The OAuth client_id"),
+        column("Reason", ready("reason"), "string", 1, "Why it is ready or not"),
+        column("URL", ".spec.redirectUrl".into(), "string", 1, "The redirect URL"),
     ]
 }
 
@@ -114,16 +67,15 @@ fn columns() -> Vec<CustomResourceColumnDefinition> {
 )]
 fn complete_schema(version: &mut CustomResourceDefinitionVersion) {
     let schema = version.schema.get_or_insert_default();
-    schema.open_api_v3_schema = schema
-        .open_api_v3_schema
-        .take()
-        .map(|derived| completed(&derived).expect("complete the derived schema"));
+    schema.open_api_v3_schema =
+        schema.open_api_v3_schema.take().map(|derived| completed(&derived).expect("complete the derived schema"));
 }
 
 fn completed(derived: &JSONSchemaProps) -> serde_json::Result<JSONSchemaProps> {
     let mut schema = serde_json::to_value(derived)?;
     remove_null(&mut schema);
-    schema["description"] = "Keeps the one OAuth client of a bunq user as declared and publishes its credentials in a Secret.".into();
+    schema["description"] =
+        "Keeps the one OAuth client of a bunq user as declared and publishes its credentials in a Secret.".into();
     schema["title"].take();
     schema["x-kubernetes-validations"] = rules::root();
     schema["properties"]["spec"]["description"] = "The client as it should be.".into();

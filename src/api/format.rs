@@ -126,19 +126,8 @@ macro_rules! character {
 }
 
 /// A redirect URL: https, or http on the literal loopback host.
-pub const URL: &str = concat!(
-    "^(",
-    https!(),
-    "|",
-    http!(),
-    ")",
-    port!(),
-    "(/(",
-    character!(),
-    ")*)?(\\?(",
-    character!(),
-    "|\\?)*)?$"
-);
+pub const URL: &str =
+    concat!("^(", https!(), "|", http!(), ")", port!(), "(/(", character!(), ")*)?(\\?(", character!(), "|\\?)*)?$");
 /// The longest redirect URL, in characters.
 pub const MAX_URL: usize = 2048;
 
@@ -212,7 +201,5 @@ pub fn is_label_value(text: &str) -> bool {
 
 /// A pattern that did not compile accepts nothing.
 fn matches(pattern: &Pattern, text: &str) -> bool {
-    pattern
-        .as_ref()
-        .is_some_and(|pattern| pattern.is_match(text))
+    pattern.as_ref().is_some_and(|pattern| pattern.is_match(text))
 }

@@ -21,9 +21,7 @@ pub struct ResyncInterval(String);
 
 /// Says that a text is not an interval between 5 minutes and 24 hours.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "read resync interval {text:?}: it is not between 5m and 24h, written like 1h, 90m or 300s"
-)]
+#[error("read resync interval {text:?}: it is not between 5m and 24h, written like 1h, 90m or 300s")]
 pub struct InvalidInterval {
     /// The text as it stands in the manifest.
     pub text: String,
@@ -46,9 +44,7 @@ impl ResyncInterval {
     pub fn to_duration(&self) -> Result<Duration, InvalidInterval> {
         parse(&self.0)
             .filter(|length| (SHORTEST..=LONGEST).contains(length))
-            .ok_or_else(|| InvalidInterval {
-                text: self.0.clone(),
-            })
+            .ok_or_else(|| InvalidInterval { text: self.0.clone() })
     }
 }
 

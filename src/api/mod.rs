@@ -1,5 +1,5 @@
 //! The custom resource: what a person writes ([`spec`]), what the operator
-//! answers ([`status`]) and the definition that a cluster installs ([`crd`]).
+//! answers ([`status`]) and the definition that a cluster installs ([`mod@crd`]).
 //!
 //! This layer knows Kubernetes' conventions and nothing of the bank's protocol.
 
@@ -8,15 +8,9 @@ pub mod crd;
 pub mod format;
 pub mod interval;
 pub mod rules;
-#[expect(
-    clippy::doc_markdown,
-    reason = "the comments are what `kubectl explain` shows, without markup"
-)]
+#[expect(clippy::doc_markdown, reason = "the comments are what `kubectl explain` shows, without markup")]
 pub mod spec;
-#[expect(
-    clippy::doc_markdown,
-    reason = "the comments are what `kubectl explain` shows, without markup"
-)]
+#[expect(clippy::doc_markdown, reason = "the comments are what `kubectl explain` shows, without markup")]
 pub mod status;
 pub mod validate;
 
@@ -27,8 +21,8 @@ pub use condition::{Condition, ConditionStatus};
 pub use crd::{crd, crd_yaml};
 pub use interval::{InvalidInterval, ResyncInterval};
 pub use spec::{
-    AdoptionPolicy, ApiKeySecretRef, BunqOAuthClient, BunqOAuthClientSpec, Credentials,
-    DeletionPolicy, DesiredStatus, Environment, KeyNames, OutputSecret, SecretFormat, SecretKeys,
+    AdoptionPolicy, ApiKeySecretRef, BunqOAuthClient, BunqOAuthClientSpec, Credentials, DeletionPolicy, DesiredStatus,
+    Environment, KeyNames, OutputSecret, SecretFormat, SecretKeys,
 };
 pub use status::{Binding, BunqOAuthClientStatus, RedirectUrlStatus};
 pub use validate::Violation;

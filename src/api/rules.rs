@@ -10,8 +10,7 @@ use super::format;
 /// The sentence for a bad URL.
 pub const URL: &str = "must be an https URL, or http on localhost, 127.0.0.1 or [::1], of at most 2048 ASCII characters, without fragment (#), user name (@ before the path), wildcard (*), space or backslash";
 /// The sentence for a blank display name.
-pub const DISPLAY_NAME: &str =
-    "must be 1 to 128 characters on one line, at least one of them visible";
+pub const DISPLAY_NAME: &str = "must be 1 to 128 characters on one line, at least one of them visible";
 /// The sentence for a bad name of a Secret.
 pub const OBJECT_NAME: &str = "must be the name of a Secret: lower case letters, digits, '-' and '.', beginning and ending with a letter or digit, at most 253 characters";
 /// The sentence for a bad key of a Secret.
@@ -19,12 +18,12 @@ pub const SECRET_KEY: &str = "must be a key of a Secret: letters, digits, '-', '
 /// The sentence for a bad interval.
 pub const RESYNC_INTERVAL: &str = "must be between 5m and 24h, written like 1h, 90m or 300s";
 /// The sentence for a URL that is declared twice.
-pub const URLS_DISTINCT: &str =
-    "additionalRedirectUrls must differ from each other and from redirectUrl";
+pub const URLS_DISTINCT: &str = "additionalRedirectUrls must differ from each other and from redirectUrl";
 /// The sentence for too many URLs.
 pub const URLS_COUNT: &str = "additionalRedirectUrls may hold at most 10 URLs";
 /// The sentence for an environment that changes.
-pub const ENVIRONMENT_SET_ONCE: &str = "environment cannot be changed or removed once it is set; create another BunqOAuthClient for the other environment";
+pub const ENVIRONMENT_SET_ONCE: &str =
+    "environment cannot be changed or removed once it is set; create another BunqOAuthClient for the other environment";
 /// The sentence for keys with the format `ServiceBinding`.
 pub const KEYS_ONLY_PLAIN: &str =
     "keys can be renamed only with format Plain; ServiceBinding has fixed names: remove keys";
@@ -35,9 +34,11 @@ pub const NAME_LENGTH: &str = "metadata.name must be at most 63 characters";
 /// The sentence for an output Secret that would overwrite the API key.
 pub const SECRETS_DIFFER: &str = "the published Secret (spec.secret.name, or else metadata.name) must not be the Secret that holds the API key (spec.credentials.apiKeySecretRef.name)";
 /// The sentence for labels the server would refuse on the Secret.
-pub const LABELS: &str = "labels must have keys like example.com/name and values of at most 63 letters, digits, '-', '_' and '.', beginning and ending with a letter or digit";
+pub const LABELS: &str = "labels must have keys like example.com/name and values of at most 63 letters, digits, '-', '_' and '.', beginning and ending with a letter or digit; bunq-operator.io/ is reserved";
 /// The sentence for annotations the server would refuse on the Secret.
-pub const ANNOTATIONS: &str = "annotations must have keys like example.com/name: a name of at most 63 letters, digits, '-', '_' and '.', optionally after a DNS name and '/'";
+pub const ANNOTATIONS: &str = "annotations must have keys like example.com/name: a name of at most 63 letters, digits, '-', '_' and '.', optionally after a DNS name and '/'; bunq-operator.io/ is reserved";
+/// Keys of labels and annotations that only the operator sets.
+pub const RESERVED_PREFIX: &str = "bunq-operator.io/";
 
 /// Labels and annotations a person may add to the Secret.
 pub const MAX_METADATA_ENTRIES: usize = 32;
@@ -58,10 +59,7 @@ pub fn url(schema: &mut Schema) {
 pub fn url_list(schema: &mut Schema) {
     schema.insert("x-kubernetes-list-type".into(), "set".into());
     if let Some(items) = schema.get_mut("items").and_then(Value::as_object_mut) {
-        items.insert(
-            "description".into(),
-            "A redirect URL, compared byte by byte.".into(),
-        );
+        items.insert("description".into(), "A redirect URL, compared byte by byte.".into());
         items.insert(RULES.into(), json!([rule(&matches(format::URL), URL)]));
     }
 }
@@ -80,36 +78,30 @@ pub fn secret_key(schema: &mut Schema) {
 pub fn resync_interval(schema: &mut Schema) {
     let in_bounds = "duration(self) >= duration('5m') && duration(self) <= duration('24h')";
     let written_well = matches(format::INTERVAL);
-    add(
-        schema,
-        &format!("self != '' && {written_well} && {in_bounds}"),
-        RESYNC_INTERVAL,
-    );
+    add(schema, &format!("self != '' && {written_well} && {in_bounds}"), RESYNC_INTERVAL);
 }
 
 /// The rules of `secret.labels`.
 pub fn labels(schema: &mut Schema) {
     bound_map(schema, "A label's value.", 63);
-    let key = cel_text(format::QUALIFIED_NAME);
+    let key = metadata_key();
     let value = cel_text(format::LABEL_VALUE);
-    add(
-        schema,
-        &format!(
-            "self.all(key, key.size() <= 317 && key.matches({key}) && self[key].matches({value}))"
-        ),
-        LABELS,
-    );
+    let all = format!("self.all(key, {key} && self[key].matches({value}))");
+    add(schema, &all, LABELS);
 }
 
 /// The rules of `secret.annotations`.
 pub fn annotations(schema: &mut Schema) {
     bound_map(schema, "An annotation's value.", MAX_ANNOTATION_VALUE);
-    let key = cel_text(format::QUALIFIED_NAME);
-    add(
-        schema,
-        &format!("self.all(key, key.size() <= 317 && key.matches({key}))"),
-        ANNOTATIONS,
-    );
+    let key = metadata_key();
+    add(schema, &format!("self.all(key, {key})"), ANNOTATIONS);
+}
+
+/// What a key of a label or an annotation must be.
+fn metadata_key() -> String {
+    let pattern = cel_text(format::QUALIFIED_NAME);
+    let reserved = cel_text(RESERVED_PREFIX);
+    format!("key.size() <= 317 && key.matches({pattern}) && !key.startsWith({reserved})")
 }
 
 /// The rules of `secret.keys`: all seven differ, with the defaults filled in.
@@ -135,22 +127,12 @@ pub fn secret_keys(schema: &mut Schema) {
 
 /// The rules of `secret`.
 pub fn output_secret(schema: &mut Schema) {
-    add_at(
-        schema,
-        "self.format == 'Plain' || !has(self.keys)",
-        KEYS_ONLY_PLAIN,
-        ".keys",
-    );
+    add_at(schema, "self.format == 'Plain' || !has(self.keys)", KEYS_ONLY_PLAIN, ".keys");
 }
 
 /// The rules of `spec`.
 pub fn spec(schema: &mut Schema) {
-    add_at(
-        schema,
-        "!(self.redirectUrl in self.additionalRedirectUrls)",
-        URLS_DISTINCT,
-        ".additionalRedirectUrls",
-    );
+    add_at(schema, "!(self.redirectUrl in self.additionalRedirectUrls)", URLS_DISTINCT, ".additionalRedirectUrls");
     add_at(
         schema,
         "!has(oldSelf.environment) || (has(self.environment) && self.environment == oldSelf.environment)",
@@ -208,10 +190,7 @@ fn add_at(schema: &mut Schema, expression: &str, message: &str, field_path: &str
 }
 
 fn push(schema: &mut Schema, rule: Value) {
-    let rules = schema
-        .ensure_object()
-        .entry(RULES)
-        .or_insert_with(|| json!([]));
+    let rules = schema.ensure_object().entry(RULES).or_insert_with(|| json!([]));
     if let Value::Array(rules) = rules {
         rules.push(rule);
     }

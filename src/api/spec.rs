@@ -40,7 +40,7 @@ pub struct BunqOAuthClientSpec {
     /// Whether the client should be ACTIVE or CANCELLED, in bunq's own words; ACTIVE if left out.
     #[serde(default)]
     pub status: DesiredStatus,
-    /// The URL that bunq sends people back to: https, or http on localhost, 127.0.0.1 or [::1]; compared byte by byte.
+    /// The URL that bunq sends people back to: https, or http on localhost, 127.0.0.1 or the IPv6 loopback address; compared byte by byte.
     #[schemars(length(max = 2048), transform = rules::url)]
     pub redirect_url: String,
     /// Further redirect URLs under the same rules, at most 10.
@@ -195,9 +195,7 @@ pub enum DesiredStatus {
 }
 
 /// bunq's two environments.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum Environment {
     /// Real money.
     Production,
@@ -239,39 +237,28 @@ pub enum DeletionPolicy {
 impl BunqOAuthClientSpec {
     /// Every redirect URL this generation declares, the main one first.
     pub fn wanted_urls(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(&self.redirect_url)
-            .chain(&self.additional_redirect_urls)
-            .map(String::as_str)
+        std::iter::once(&self.redirect_url).chain(&self.additional_redirect_urls).map(String::as_str)
     }
 
     /// The name of the published Secret of the object called `cr_name`.
     #[must_use]
     pub fn output_secret_name<'a>(&'a self, cr_name: &'a str) -> &'a str {
-        self.secret
-            .as_ref()
-            .and_then(|secret| secret.name.as_deref())
-            .unwrap_or(cr_name)
+        self.secret.as_ref().and_then(|secret| secret.name.as_deref()).unwrap_or(cr_name)
     }
 
     /// The format of the published Secret.
     #[must_use]
     pub fn secret_format(&self) -> SecretFormat {
-        self.secret
-            .as_ref()
-            .map(|secret| secret.format)
-            .unwrap_or_default()
+        self.secret.as_ref().map(|secret| secret.format).unwrap_or_default()
     }
 
     /// The names of the published Secret's keys after all defaults (D12, C25).
     #[must_use]
     pub fn key_names(&self) -> KeyNames {
         match self.secret_format() {
-            SecretFormat::Plain => self
-                .secret
-                .as_ref()
-                .and_then(|secret| secret.keys.clone())
-                .unwrap_or_default()
-                .into_names(),
+            SecretFormat::Plain => {
+                self.secret.as_ref().and_then(|secret| secret.keys.clone()).unwrap_or_default().into_names()
+            }
             SecretFormat::ServiceBinding => KeyNames::service_binding(),
         }
     }
@@ -285,9 +272,7 @@ impl SecretKeys {
             client_id: self.client_id.unwrap_or_else(|| "client_id".into()),
             client_secret: self.client_secret.unwrap_or_else(|| "client_secret".into()),
             redirect_uri: self.redirect_uri.unwrap_or_else(|| "redirect_uri".into()),
-            authorization_uri: self
-                .authorization_uri
-                .unwrap_or_else(|| "authorization_uri".into()),
+            authorization_uri: self.authorization_uri.unwrap_or_else(|| "authorization_uri".into()),
             token_uri: self.token_uri.unwrap_or_else(|| "token_uri".into()),
             type_: self.type_.unwrap_or_else(|| "type".into()),
             provider: self.provider.unwrap_or_else(|| "provider".into()),

@@ -76,9 +76,7 @@ fn every_string_list_and_map_is_bounded() {
     let unbounded = gaps(|schema| match schema["type"].as_str() {
         Some("string") => schema["maxLength"].is_null() && schema["enum"].is_null(),
         Some("array") => schema["maxItems"].is_null() || schema["x-kubernetes-list-type"].is_null(),
-        Some("object") => {
-            schema["additionalProperties"].is_object() && schema["maxProperties"].is_null()
-        }
+        Some("object") => schema["additionalProperties"].is_object() && schema["maxProperties"].is_null(),
         _ => false,
     });
     assert_eq!(unbounded, Vec::<String>::new());
@@ -88,9 +86,7 @@ fn every_string_list_and_map_is_bounded() {
 fn integers_are_signed_and_nothing_is_nullable() {
     let odd = gaps(|schema| {
         let format = schema["format"].as_str().unwrap_or_default();
-        let lists_null = schema["enum"]
-            .as_array()
-            .is_some_and(|words| words.contains(&Value::Null));
+        let lists_null = schema["enum"].as_array().is_some_and(|words| words.contains(&Value::Null));
         format.starts_with("uint") || !schema["nullable"].is_null() || lists_null
     });
     assert_eq!(odd, Vec::<String>::new());
@@ -99,15 +95,8 @@ fn integers_are_signed_and_nothing_is_nullable() {
 #[test]
 fn a_field_path_stands_on_objects_only_and_names_a_property() {
     walk(&schema(), "", &mut |path, schema| {
-        for rule in schema["x-kubernetes-validations"]
-            .as_array()
-            .into_iter()
-            .flatten()
-        {
-            assert!(
-                rule["message"].as_str().is_some_and(|text| text.len() > 20),
-                "{path}"
-            );
+        for rule in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {
+            assert!(rule["message"].as_str().is_some_and(|text| text.len() > 20), "{path}");
             let Some(field) = rule["fieldPath"].as_str() else {
                 continue;
             };
@@ -122,34 +111,13 @@ fn the_bounds_of_the_schema_are_the_constants_of_the_code() {
     let schema = schema();
     for (pointer, expected) in [
         ("/spec/properties/redirectUrl/maxLength", format::MAX_URL),
-        (
-            "/spec/properties/displayName/maxLength",
-            format::MAX_DISPLAY_NAME,
-        ),
-        (
-            "/spec/properties/additionalRedirectUrls/maxItems",
-            super::spec::MAX_ADDITIONAL_REDIRECT_URLS,
-        ),
-        (
-            "/status/properties/redirectUrls/maxItems",
-            status::MAX_REDIRECT_URLS,
-        ),
-        (
-            "/status/properties/redirectUrls/items/properties/url/maxLength",
-            status::MAX_REDIRECT_URL,
-        ),
-        (
-            "/status/properties/authorizationUrl/maxLength",
-            status::MAX_AUTHORIZATION_URL,
-        ),
-        (
-            "/status/properties/lastHandledReconcileAt/maxLength",
-            status::MAX_REQUESTED_AT,
-        ),
-        (
-            "/status/properties/conditions/items/properties/message/maxLength",
-            super::condition::MAX_MESSAGE,
-        ),
+        ("/spec/properties/displayName/maxLength", format::MAX_DISPLAY_NAME),
+        ("/spec/properties/additionalRedirectUrls/maxItems", super::spec::MAX_ADDITIONAL_REDIRECT_URLS),
+        ("/status/properties/redirectUrls/maxItems", status::MAX_REDIRECT_URLS),
+        ("/status/properties/redirectUrls/items/properties/url/maxLength", status::MAX_REDIRECT_URL),
+        ("/status/properties/authorizationUrl/maxLength", status::MAX_AUTHORIZATION_URL),
+        ("/status/properties/lastHandledReconcileAt/maxLength", status::MAX_REQUESTED_AT),
+        ("/status/properties/conditions/items/properties/message/maxLength", super::condition::MAX_MESSAGE),
     ] {
         let bound = schema.pointer(&format!("/properties{pointer}"));
         assert_eq!(bound, Some(&json!(expected)), "{pointer}");
@@ -162,10 +130,7 @@ fn the_definition_has_its_names_columns_and_selectors() {
     assert_eq!(crd["metadata"]["name"], "bunqoauthclients.bunq-operator.io");
     let label = &crd["metadata"]["labels"]["servicebinding.io/provisioned-service"];
     assert_eq!(label, "true");
-    assert_eq!(
-        crd["spec"]["names"]["shortNames"],
-        json!(["boc", "bunqoauth"])
-    );
+    assert_eq!(crd["spec"]["names"]["shortNames"], json!(["boc", "bunqoauth"]));
     assert_eq!(crd["spec"]["names"]["categories"], json!(["bunq"]));
     assert_eq!(crd["spec"]["scope"], "Namespaced");
     let version = &crd["spec"]["versions"][0];
@@ -174,22 +139,10 @@ fn the_definition_has_its_names_columns_and_selectors() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|column| {
-            (
-                column["name"].as_str().unwrap(),
-                column["priority"].as_i64().unwrap_or(0),
-            )
-        })
+        .map(|column| (column["name"].as_str().unwrap(), column["priority"].as_i64().unwrap_or(0)))
         .collect();
-    let expected = [
-        ("Ready", 0),
-        ("Status", 0),
-        ("Secret", 0),
-        ("Age", 0),
-        ("Client-ID", 1),
-        ("Reason", 1),
-        ("URL", 1),
-    ];
+    let expected =
+        [("Ready", 0), ("Status", 0), ("Secret", 0), ("Age", 0), ("Client-ID", 1), ("Reason", 1), ("URL", 1)];
     assert_eq!(columns, expected);
     let selectors = json!([
         {"jsonPath": ".spec.environment"},
@@ -228,30 +181,18 @@ fn service_binding_has_the_names_that_spring_reads() {
         "credentials": {"apiKeySecretRef": {"name": "k"}}
     }))
     .unwrap();
-    spec.secret = Some(OutputSecret {
-        format: SecretFormat::ServiceBinding,
-        ..OutputSecret::default()
-    });
+    spec.secret = Some(OutputSecret { format: SecretFormat::ServiceBinding, ..OutputSecret::default() });
     let names = spec.key_names();
     assert_eq!(names.client_secret, "client-secret");
     assert_eq!(names.authorization_uri, "authorization-uri");
-    assert_eq!(
-        names.authorization_grant_type.as_deref(),
-        Some("authorization-grant-type")
-    );
+    assert_eq!(names.authorization_grant_type.as_deref(), Some("authorization-grant-type"));
 }
 
 #[test]
 fn renamed_keys_keep_the_defaults_of_the_others() {
-    let keys = SecretKeys {
-        client_id: Some("ID".into()),
-        ..SecretKeys::default()
-    };
+    let keys = SecretKeys { client_id: Some("ID".into()), ..SecretKeys::default() };
     let names = keys.into_names();
-    assert_eq!(
-        (names.client_id.as_str(), names.token_uri.as_str()),
-        ("ID", "token_uri")
-    );
+    assert_eq!((names.client_id.as_str(), names.token_uri.as_str()), ("ID", "token_uri"));
 }
 
 #[test]
@@ -276,9 +217,6 @@ fn every_pattern_compiles() {
         format::LABEL_VALUE,
     ] {
         regex::Regex::new(pattern).unwrap();
-        assert!(
-            pattern.starts_with('^') && pattern.ends_with('$'),
-            "{pattern}"
-        );
+        assert!(pattern.starts_with('^') && pattern.ends_with('$'), "{pattern}");
     }
 }

@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::spec::{
-    ApiKeySecretRef, BunqOAuthClientSpec, MAX_ADDITIONAL_REDIRECT_URLS, OutputSecret, SecretFormat,
-    SecretKeys,
+    ApiKeySecretRef, BunqOAuthClientSpec, MAX_ADDITIONAL_REDIRECT_URLS, OutputSecret, SecretFormat, SecretKeys,
 };
 use super::{format, rules};
 
@@ -33,16 +32,8 @@ impl BunqOAuthClientSpec {
     /// before if it is an update. The answer lists every broken rule.
     pub fn validate(&self, name: &str, old: Option<&Self>) -> Result<(), Vec<Violation>> {
         let mut found = Found::default();
-        found.unless(
-            name.len() <= MAX_OBJECT_NAME,
-            "metadata.name",
-            rules::NAME_LENGTH,
-        );
-        found.unless(
-            format::is_display_name(&self.display_name),
-            "spec.displayName",
-            rules::DISPLAY_NAME,
-        );
+        found.unless(name.len() <= MAX_OBJECT_NAME, "metadata.name", rules::NAME_LENGTH);
+        found.unless(format::is_display_name(&self.display_name), "spec.displayName", rules::DISPLAY_NAME);
         self.check_urls(&mut found);
         self.credentials.api_key_secret_ref.check(&mut found);
         if let Some(secret) = &self.secret {
@@ -53,39 +44,19 @@ impl BunqOAuthClientSpec {
             "spec.secret.name",
             rules::SECRETS_DIFFER,
         );
-        found.unless(
-            self.resync_interval.to_duration().is_ok(),
-            "spec.resyncInterval",
-            rules::RESYNC_INTERVAL,
-        );
+        found.unless(self.resync_interval.to_duration().is_ok(), "spec.resyncInterval", rules::RESYNC_INTERVAL);
         let pinned = old.and_then(|old| old.environment);
-        found.unless(
-            pinned.is_none() || pinned == self.environment,
-            "spec.environment",
-            rules::ENVIRONMENT_SET_ONCE,
-        );
+        found.unless(pinned.is_none() || pinned == self.environment, "spec.environment", rules::ENVIRONMENT_SET_ONCE);
         found.into_result()
     }
 
     fn check_urls(&self, found: &mut Found) {
-        found.unless(
-            format::is_redirect_url(&self.redirect_url),
-            "spec.redirectUrl",
-            rules::URL,
-        );
+        found.unless(format::is_redirect_url(&self.redirect_url), "spec.redirectUrl", rules::URL);
         for (index, url) in self.additional_redirect_urls.iter().enumerate() {
-            found.unless(
-                format::is_redirect_url(url),
-                &format!("spec.additionalRedirectUrls[{index}]"),
-                rules::URL,
-            );
+            found.unless(format::is_redirect_url(url), &format!("spec.additionalRedirectUrls[{index}]"), rules::URL);
         }
         let distinct: BTreeSet<&str> = self.wanted_urls().collect();
-        found.unless(
-            distinct.len() == self.wanted_urls().count(),
-            "spec.additionalRedirectUrls",
-            rules::URLS_DISTINCT,
-        );
+        found.unless(distinct.len() == self.wanted_urls().count(), "spec.additionalRedirectUrls", rules::URLS_DISTINCT);
         found.unless(
             self.additional_redirect_urls.len() <= MAX_ADDITIONAL_REDIRECT_URLS,
             "spec.additionalRedirectUrls",
@@ -97,51 +68,29 @@ impl BunqOAuthClientSpec {
 impl ApiKeySecretRef {
     fn check(&self, found: &mut Found) {
         let reference = "spec.credentials.apiKeySecretRef";
-        found.unless(
-            format::is_object_name(&self.name),
-            &format!("{reference}.name"),
-            rules::OBJECT_NAME,
-        );
-        found.unless(
-            format::is_secret_key(&self.key),
-            &format!("{reference}.key"),
-            rules::SECRET_KEY,
-        );
+        found.unless(format::is_object_name(&self.name), &format!("{reference}.name"), rules::OBJECT_NAME);
+        found.unless(format::is_secret_key(&self.key), &format!("{reference}.key"), rules::SECRET_KEY);
     }
 }
 
 impl OutputSecret {
     fn check(&self, found: &mut Found) {
         if let Some(name) = &self.name {
-            found.unless(
-                format::is_object_name(name),
-                "spec.secret.name",
-                rules::OBJECT_NAME,
-            );
+            found.unless(format::is_object_name(name), "spec.secret.name", rules::OBJECT_NAME);
         }
         if let Some(keys) = &self.keys {
-            found.unless(
-                self.format == SecretFormat::Plain,
-                "spec.secret.keys",
-                rules::KEYS_ONLY_PLAIN,
-            );
+            found.unless(self.format == SecretFormat::Plain, "spec.secret.keys", rules::KEYS_ONLY_PLAIN);
             keys.check(found);
         }
         let labels_fit = self.labels.len() <= rules::MAX_METADATA_ENTRIES
-            && self.labels.iter().all(|(key, value)| {
-                format::is_qualified_name(key) && format::is_label_value(value)
-            });
+            && self.labels.iter().all(|(key, value)| is_free_key(key) && format::is_label_value(value));
         found.unless(labels_fit, "spec.secret.labels", rules::LABELS);
         let annotations_fit = self.annotations.len() <= rules::MAX_METADATA_ENTRIES
-            && self.annotations.iter().all(|(key, value)| {
-                format::is_qualified_name(key)
-                    && value.chars().count() <= rules::MAX_ANNOTATION_VALUE
-            });
-        found.unless(
-            annotations_fit,
-            "spec.secret.annotations",
-            rules::ANNOTATIONS,
-        );
+            && self
+                .annotations
+                .iter()
+                .all(|(key, value)| is_free_key(key) && value.chars().count() <= rules::MAX_ANNOTATION_VALUE);
+        found.unless(annotations_fit, "spec.secret.annotations", rules::ANNOTATIONS);
     }
 }
 
@@ -172,12 +121,13 @@ impl SecretKeys {
             names.type_,
             names.provider,
         ]);
-        found.unless(
-            distinct.len() == 7,
-            "spec.secret.keys",
-            rules::KEYS_DISTINCT,
-        );
+        found.unless(distinct.len() == 7, "spec.secret.keys", rules::KEYS_DISTINCT);
     }
+}
+
+/// Whether a person may set this label or annotation.
+fn is_free_key(key: &str) -> bool {
+    format::is_qualified_name(key) && !key.starts_with(rules::RESERVED_PREFIX)
 }
 
 /// The broken rules found so far.
@@ -187,18 +137,11 @@ struct Found(Vec<Violation>);
 impl Found {
     fn unless(&mut self, holds: bool, field: &str, message: &'static str) {
         if !holds {
-            self.0.push(Violation {
-                field: field.to_owned(),
-                message,
-            });
+            self.0.push(Violation { field: field.to_owned(), message });
         }
     }
 
     fn into_result(self) -> Result<(), Vec<Violation>> {
-        if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err(self.0)
-        }
+        if self.0.is_empty() { Ok(()) } else { Err(self.0) }
     }
 }

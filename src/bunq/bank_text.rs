@@ -18,21 +18,13 @@ pub(super) fn sanitise(text: &str, secrets: &[&str]) -> String {
 
 /// An id from a header: what a UUID or a similar token may hold, at most 64 characters.
 pub(super) fn identifier(text: &str) -> String {
-    text.chars()
-        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-        .take(64)
-        .collect()
+    text.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')).take(64).collect()
 }
 
 /// Every invisible character becomes a space: removing them could put a split secret together.
 fn one_line(text: &str) -> String {
     // Far more than is ever shown, so that a huge text costs little.
-    text.chars()
-        .take(16 * LONGEST)
-        .map(|c| if is_invisible(c) { ' ' } else { c })
-        .collect::<String>()
-        .trim()
-        .to_owned()
+    text.chars().take(16 * LONGEST).map(|c| if is_invisible(c) { ' ' } else { c }).collect::<String>().trim().to_owned()
 }
 
 /// Control characters and Unicode's format characters, which can reorder or hide text.

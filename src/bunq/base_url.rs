@@ -93,11 +93,7 @@ impl BaseUrl {
             return Err(BaseUrlError::PlainHttp);
         }
         check_path(path)?;
-        Ok(Self {
-            text: text.to_owned(),
-            origin: text.len() - path.len() - 1,
-            loopback,
-        })
+        Ok(Self { text: text.to_owned(), origin: text.len() - path.len() - 1, loopback })
     }
 
     /// Whether the host is a literal loopback address.
@@ -153,25 +149,15 @@ fn check_authority(authority: &str) -> Result<bool, BaseUrlError> {
 
 fn check_name(host: &str) -> Result<(), BaseUrlError> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.';
-    let well_formed = !host.is_empty()
-        && host.bytes().all(plain)
-        && !host.starts_with(['.', '-'])
-        && !host.contains("..");
-    if well_formed {
-        Ok(())
-    } else {
-        Err(BaseUrlError::Host)
-    }
+    let well_formed =
+        !host.is_empty() && host.bytes().all(plain) && !host.starts_with(['.', '-']) && !host.contains("..");
+    if well_formed { Ok(()) } else { Err(BaseUrlError::Host) }
 }
 
 /// A host whose last part is a number is read as an IPv4 address by URL libraries, in forms
 /// (`127.1`, `0x7f000001`, `2130706433`) that hide what they mean.
 fn looks_numeric(host: &str) -> bool {
-    let last = host
-        .trim_end_matches('.')
-        .rsplit('.')
-        .next()
-        .unwrap_or(host);
+    let last = host.trim_end_matches('.').rsplit('.').next().unwrap_or(host);
     last.bytes().all(|b| b.is_ascii_digit())
         || last.strip_prefix("0x").is_some_and(is_hex)
         || last.strip_prefix("0X").is_some_and(is_hex)
@@ -215,11 +201,9 @@ impl Endpoints {
     #[must_use]
     pub fn of(environment: Environment) -> Self {
         let (origin, authorize, token) = match environment {
-            Environment::Production => (
-                "https://api.bunq.com",
-                "https://oauth.bunq.com/auth",
-                "https://api.oauth.bunq.com/v1/token",
-            ),
+            Environment::Production => {
+                ("https://api.bunq.com", "https://oauth.bunq.com/auth", "https://api.oauth.bunq.com/v1/token")
+            }
             Environment::Sandbox => (
                 "https://public-api.sandbox.bunq.com",
                 "https://oauth.sandbox.bunq.com/auth",
@@ -227,11 +211,7 @@ impl Endpoints {
             ),
         };
         Self {
-            base: BaseUrl {
-                text: format!("{origin}/v1/"),
-                origin: origin.len(),
-                loopback: false,
-            },
+            base: BaseUrl { text: format!("{origin}/v1/"), origin: origin.len(), loopback: false },
             authorize: authorize.to_owned(),
             token: token.to_owned(),
         }
@@ -242,10 +222,6 @@ impl Endpoints {
     pub fn overridden(base: BaseUrl) -> Self {
         let authorize = format!("{}/auth", base.origin());
         let token = format!("{base}token");
-        Self {
-            base,
-            authorize,
-            token,
-        }
+        Self { base, authorize, token }
     }
 }

@@ -110,12 +110,8 @@ impl Call {
             Self::GetUser => "user/{user}",
             Self::ListOauthClients | Self::CreateOauthClient => "user/{user}/oauth-client",
             Self::GetOauthClient | Self::UpdateOauthClient => "user/{user}/oauth-client/{id}",
-            Self::ListCallbackUrls | Self::CreateCallbackUrl => {
-                "user/{user}/oauth-client/{id}/callback-url"
-            }
-            Self::UpdateCallbackUrl | Self::DeleteCallbackUrl => {
-                "user/{user}/oauth-client/{id}/callback-url/{id}"
-            }
+            Self::ListCallbackUrls | Self::CreateCallbackUrl => "user/{user}/oauth-client/{id}/callback-url",
+            Self::UpdateCallbackUrl | Self::DeleteCallbackUrl => "user/{user}/oauth-client/{id}/callback-url/{id}",
             Self::ListCredentialIps => "user/{user}/credential-password-ip",
         }
     }

@@ -22,10 +22,7 @@ pub struct CallbackUrl {
 
 impl From<CallbackItem> for CallbackUrl {
     fn from(item: CallbackItem) -> Self {
-        Self {
-            id: item.id,
-            url: item.url,
-        }
+        Self { id: item.id, url: item.url }
     }
 }
 
@@ -36,11 +33,7 @@ struct CallbackBody<'a> {
 
 impl Bank {
     /// Every redirect URL of the client. Complete or an error; pauses between pages.
-    pub async fn list_callback_urls(
-        &self,
-        access: &Access<'_>,
-        client: u64,
-    ) -> Result<Reply<Vec<CallbackUrl>>, Error> {
+    pub async fn list_callback_urls(&self, access: &Access<'_>, client: u64) -> Result<Reply<Vec<CallbackUrl>>, Error> {
         let list = callbacks_path(access, client);
         let mut path = format!("{list}?count=200");
         let mut urls = Vec::new();
@@ -63,7 +56,7 @@ impl Bank {
                 Some(older) => path = continuation(&answer, &list, &older)?,
             }
             pages += 1;
-            tokio::time::sleep(self.page_pause).await;
+            crate::clock::pause(self.page_pause).await;
         }
     }
 
@@ -96,12 +89,7 @@ impl Bank {
     }
 
     /// Removes a registered URL; the answer may be empty (`{}`).
-    pub async fn delete_callback_url(
-        &self,
-        access: &Access<'_>,
-        client: u64,
-        id: u64,
-    ) -> Result<Reply<()>, Error> {
+    pub async fn delete_callback_url(&self, access: &Access<'_>, client: u64, id: u64) -> Result<Reply<()>, Error> {
         let path = format!("{}/{id}", callbacks_path(access, client));
         let attempt = Attempt::access(Call::DeleteCallbackUrl, path, access);
         let answer = self.exchange(attempt).await?;

@@ -53,10 +53,7 @@ impl Frame<'_> {
         match response.status {
             409 | 429 => {
                 let retry_after = retry_after(self.call, &joined, response);
-                Error::Throttle {
-                    answer,
-                    retry_after,
-                }
+                Error::Throttle { answer, retry_after }
             }
             0..=399 => Error::AnswerStrangely(answer),
             // A gateway's 403 or 404 page says nothing about our token or our client (`D4`).
@@ -96,11 +93,7 @@ fn texts_of(body: &[u8]) -> Option<Vec<String>> {
 
 /// `Retry-After` when it is sane, else the window that the text names, else the smallest known.
 fn retry_after(call: Call, text: &str, response: &Response) -> Duration {
-    let least = if call == Call::CreateSession {
-        SESSION_WAIT
-    } else {
-        SHORTEST_WAIT
-    };
+    let least = if call == Call::CreateSession { SESSION_WAIT } else { SHORTEST_WAIT };
     let header = response
         .headers
         .get(reqwest::header::RETRY_AFTER)
@@ -108,19 +101,14 @@ fn retry_after(call: Call, text: &str, response: &Response) -> Duration {
         .and_then(|value| value.trim().parse().ok())
         .map(Duration::from_secs)
         .filter(|wait| *wait <= LONGEST_WAIT);
-    header
-        .or_else(|| window(text))
-        .unwrap_or(least)
-        .clamp(least, LONGEST_WAIT)
+    header.or_else(|| window(text)).unwrap_or(least).clamp(least, LONGEST_WAIT)
 }
 
 /// The seconds in "… maximum of 3 calls per 3 second …" or "… calls per 30 seconds …".
 fn window(text: &str) -> Option<Duration> {
     let words: Vec<&str> = text.split_whitespace().collect();
     words.windows(3).find_map(|three| match three {
-        ["per", number, unit] if unit.starts_with("second") => {
-            number.parse().ok().map(Duration::from_secs)
-        }
+        ["per", number, unit] if unit.starts_with("second") => number.parse().ok().map(Duration::from_secs),
         _ => None,
     })
 }

@@ -30,10 +30,7 @@ impl Bank {
         Self {
             endpoints,
             transport,
-            user_agent: user_agent
-                .chars()
-                .filter(|c| matches!(c, ' '..='~'))
-                .collect(),
+            user_agent: user_agent.chars().filter(|c| matches!(c, ' '..='~')).collect(),
             deadline: DEADLINE,
             page_pause: PAGE_PAUSE,
         }
@@ -60,9 +57,7 @@ impl Bank {
 
 impl fmt::Debug for Bank {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bank")
-            .field("endpoints", &self.endpoints)
-            .finish_non_exhaustive()
+        f.debug_struct("Bank").field("endpoints", &self.endpoints).finish_non_exhaustive()
     }
 }
 
@@ -104,10 +99,6 @@ pub struct Reply<T> {
 impl<T> Reply<T> {
     /// The same answer with another value.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Reply<U> {
-        Reply {
-            value: change(self.value),
-            request_id: self.request_id,
-            response_id: self.response_id,
-        }
+        Reply { value: change(self.value), request_id: self.request_id, response_id: self.response_id }
     }
 }

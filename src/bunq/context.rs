@@ -115,11 +115,7 @@ impl Context {
         let mut reinstallations = std::mem::take(&mut self.reinstallations);
         reinstallations.retain(|time| counts(*time, now));
         reinstallations.push(now);
-        *self = Self {
-            reinstallations,
-            last_session_at: self.last_session_at,
-            ..Self::default()
-        };
+        *self = Self { reinstallations, last_session_at: self.last_session_at, ..Self::default() };
         Ok(())
     }
 }
@@ -127,24 +123,14 @@ impl Context {
 /// How long the next re-installation must wait; zero when it may go on.
 #[must_use]
 pub fn reinstallation_wait(reinstallations: &[Timestamp], now: Timestamp) -> Duration {
-    let mut recent: Vec<Timestamp> = reinstallations
-        .iter()
-        .copied()
-        .filter(|time| counts(*time, now))
-        .collect();
+    let mut recent: Vec<Timestamp> = reinstallations.iter().copied().filter(|time| counts(*time, now)).collect();
     recent.sort_unstable();
-    let Some(oldest) = recent
-        .len()
-        .checked_sub(MAX_REINSTALLATIONS_PER_DAY)
-        .and_then(|index| recent.get(index))
-    else {
+    let Some(oldest) = recent.len().checked_sub(MAX_REINSTALLATIONS_PER_DAY).and_then(|index| recent.get(index)) else {
         return Duration::ZERO;
     };
     // A time in the future was written by a clock that ran ahead: never wait longer than a day.
     let since = now.duration_since(*oldest).max(SignedDuration::ZERO);
-    DAY.checked_sub(since)
-        .unwrap_or(SignedDuration::ZERO)
-        .unsigned_abs()
+    DAY.checked_sub(since).unwrap_or(SignedDuration::ZERO).unsigned_abs()
 }
 
 /// Within a day of now, before or after: anything else is old or was written by a wrong clock.

@@ -19,14 +19,9 @@ pub struct PermittedDevice {
 
 impl Bank {
     /// The first page of the user's credentials; those without an address are left out.
-    pub async fn list_credential_password_ip(
-        &self,
-        access: &Access<'_>,
-    ) -> Result<Reply<Vec<PermittedDevice>>, Error> {
+    pub async fn list_credential_password_ip(&self, access: &Access<'_>) -> Result<Reply<Vec<PermittedDevice>>, Error> {
         let path = format!("user/{}/credential-password-ip", access.user_id);
-        let answer = self
-            .exchange(Attempt::access(Call::ListCredentialIps, path, access))
-            .await?;
+        let answer = self.exchange(Attempt::access(Call::ListCredentialIps, path, access)).await?;
         let items = answer.envelope()?.items.into_iter();
         let devices = items
             .filter_map(|item| item.credential_password_ip)

@@ -168,20 +168,13 @@ impl Believed {
 
     /// The answer, done with.
     pub(super) fn reply<T>(self, value: T) -> Reply<T> {
-        Reply {
-            value,
-            request_id: self.request_id,
-            response_id: self.response_id,
-        }
+        Reply { value, request_id: self.request_id, response_id: self.response_id }
     }
 }
 
 impl Envelope {
     /// The one id of a create's answer; the `Id` item, wherever it stands.
     pub(super) fn id(&self) -> Option<u64> {
-        self.items
-            .iter()
-            .find_map(|item| item.id.as_ref())
-            .map(|item| item.id)
+        self.items.iter().find_map(|item| item.id.as_ref()).map(|item| item.id)
     }
 }

@@ -26,13 +26,7 @@ pub struct Answer {
 
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} got HTTP {}: {}",
-            self.call,
-            self.status,
-            quoted(&self.text)
-        )?;
+        write!(f, "{} got HTTP {}: {}", self.call, self.status, quoted(&self.text))?;
         match &self.response_id {
             Some(id) => write!(f, " (response id {id})"),
             None => Ok(()),
@@ -41,11 +35,7 @@ impl fmt::Display for Answer {
 }
 
 fn quoted(text: &str) -> String {
-    if text.is_empty() {
-        "(no text)".to_owned()
-    } else {
-        format!("\"{text}\"")
-    }
+    if text.is_empty() { "(no text)".to_owned() } else { format!("\"{text}\"") }
 }
 
 /// Why a success was not believed.
@@ -203,16 +193,12 @@ impl Error {
             Self::Refuse(_) => Class::Refused,
             Self::DeviceExists(_) => Class::DeviceExists,
             Self::UserSessionExists(_) => Class::UserSessionExists,
-            Self::Throttle { retry_after, .. } => Class::Throttled {
-                retry_after: *retry_after,
-            },
+            Self::Throttle { retry_after, .. } => Class::Throttled { retry_after: *retry_after },
             Self::BeUnavailable(_) => Class::Unavailable,
             Self::AnswerStrangely(_) => Class::Unexpected,
             Self::Distrust { .. } => Class::Unverified,
             Self::Decode { .. } => Class::Malformed,
-            Self::Reach { source, .. } => Class::Network {
-                sent: source.stage == Stage::MaybeSent,
-            },
+            Self::Reach { source, .. } => Class::Network { sent: source.stage == Stage::MaybeSent },
             Self::Build { .. } => Class::Local,
         }
     }
@@ -240,10 +226,7 @@ impl Error {
     #[must_use]
     pub fn is_superfluous_field(&self) -> bool {
         match self {
-            Self::Refuse(answer) => answer
-                .text
-                .split("; ")
-                .any(|item| item.starts_with("Superfluous field")),
+            Self::Refuse(answer) => answer.text.split("; ").any(|item| item.starts_with("Superfluous field")),
             _ => false,
         }
     }
@@ -283,10 +266,7 @@ impl Error {
             | Self::Throttle { answer, .. }
             | Self::BeUnavailable(answer)
             | Self::AnswerStrangely(answer) => Some(answer),
-            Self::Distrust { .. }
-            | Self::Decode { .. }
-            | Self::Reach { .. }
-            | Self::Build { .. } => None,
+            Self::Distrust { .. } | Self::Decode { .. } | Self::Reach { .. } | Self::Build { .. } => None,
         }
     }
 
@@ -299,13 +279,22 @@ impl Error {
         }
     }
 
+    /// The id that we gave the attempt, unless nothing was sent.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        match self {
+            Self::Distrust { request_id, .. } | Self::Decode { request_id, .. } | Self::Reach { request_id, .. } => {
+                Some(request_id)
+            }
+            _ => self.answer().map(|answer| answer.request_id.as_str()),
+        }
+    }
+
     /// The bank's id of the answer: its support asks for it.
     #[must_use]
     pub fn response_id(&self) -> Option<&str> {
         match self {
-            Self::Distrust { response_id, .. } | Self::Decode { response_id, .. } => {
-                response_id.as_deref()
-            }
+            Self::Distrust { response_id, .. } | Self::Decode { response_id, .. } => response_id.as_deref(),
             _ => self.answer().and_then(|a| a.response_id.as_deref()),
         }
     }

@@ -79,10 +79,8 @@ impl<'a> Attempt<'a> {
     pub(super) fn json(mut self, body: &impl Serialize) -> Result<Self, Error> {
         // Grown in one piece and wiped, because a body can hold the API key.
         let mut bytes = Zeroizing::new(Vec::with_capacity(8 * 1024));
-        serde_json::to_writer(&mut *bytes, body).map_err(|_| Error::Build {
-            call: self.call,
-            reason: "its body cannot be written as JSON",
-        })?;
+        serde_json::to_writer(&mut *bytes, body)
+            .map_err(|_| Error::Build { call: self.call, reason: "its body cannot be written as JSON" })?;
         self.body = Some(bytes);
         Ok(self)
     }
@@ -94,47 +92,27 @@ impl<'a> Attempt<'a> {
     }
 
     fn headers(&self, bank: &Bank, request_id: &str) -> Result<HeaderMap, Error> {
-        let text = |value: &str, reason| {
-            HeaderValue::from_str(value).map_err(|_| Error::Build {
-                call: self.call,
-                reason,
-            })
-        };
+        let text =
+            |value: &str, reason| HeaderValue::from_str(value).map_err(|_| Error::Build { call: self.call, reason });
         let mut headers = HeaderMap::with_capacity(10);
-        headers.insert(
-            reqwest::header::USER_AGENT,
-            text(&bank.user_agent, "the user agent is no header value")?,
-        );
-        headers.insert(
-            reqwest::header::CACHE_CONTROL,
-            HeaderValue::from_static("no-cache"),
-        );
+        headers.insert(reqwest::header::USER_AGENT, text(&bank.user_agent, "the user agent is no header value")?);
+        headers.insert(reqwest::header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         headers.insert(LANGUAGE, HeaderValue::from_static("en_US"));
         headers.insert(REGION, HeaderValue::from_static("nl_NL"));
         headers.insert(GEOLOCATION, HeaderValue::from_static("0 0 0 0 000"));
-        headers.insert(
-            CLIENT_REQUEST_ID,
-            text(request_id, "the request id is no header value")?,
-        );
+        headers.insert(CLIENT_REQUEST_ID, text(request_id, "the request id is no header value")?);
         if let Some(token) = self.token {
             let mut value = text(token.expose_secret(), "the token is no header value")?;
             value.set_sensitive(true);
             headers.insert(CLIENT_AUTHENTICATION, value);
         }
         if let Some(body) = &self.body {
-            headers.insert(
-                reqwest::header::CONTENT_TYPE,
-                HeaderValue::from_static("application/json"),
-            );
+            headers.insert(reqwest::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
             if let Some(signer) = self.signer {
-                let signature = signer.sign(body).map_err(|_| Error::Build {
-                    call: self.call,
-                    reason: "its body cannot be signed",
-                })?;
-                headers.insert(
-                    CLIENT_SIGNATURE,
-                    text(&signature, "the signature is no header value")?,
-                );
+                let signature = signer
+                    .sign(body)
+                    .map_err(|_| Error::Build { call: self.call, reason: "its body cannot be signed" })?;
+                headers.insert(CLIENT_SIGNATURE, text(&signature, "the signature is no header value")?);
             }
         }
         Ok(headers)
@@ -161,11 +139,7 @@ impl Bank {
         };
         match self.transport.send(request).await {
             Ok(response) => judge(&attempt, request_id, response),
-            Err(source) => Err(Error::Reach {
-                call: attempt.call,
-                request_id,
-                source,
-            }),
+            Err(source) => Err(Error::Reach { call: attempt.call, request_id, source }),
         }
     }
 }
@@ -186,27 +160,14 @@ fn judge(attempt: &Attempt<'_>, request_id: String, response: Response) -> Resul
     }
     if !(200..=299).contains(&response.status) {
         let secrets: Vec<&str> = attempt.secrets().collect();
-        let frame = classify::Frame {
-            call: attempt.call,
-            request_id,
-            response_id,
-            secrets: &secrets,
-        };
+        let frame = classify::Frame { call: attempt.call, request_id, response_id, secrets: &secrets };
         return Err(frame.classify(&response));
     }
     if let Some(key) = attempt.verifier {
-        let signature = header(&response, &SERVER_SIGNATURE)
-            .ok_or_else(|| distrust(Distrust::SignatureMissing))?;
-        key.verify(&response.body, signature)
-            .map_err(|_| distrust(Distrust::SignatureWrong))?;
+        let signature = header(&response, &SERVER_SIGNATURE).ok_or_else(|| distrust(Distrust::SignatureMissing))?;
+        key.verify(&response.body, signature).map_err(|_| distrust(Distrust::SignatureWrong))?;
     }
-    Ok(Believed {
-        call: attempt.call,
-        status: response.status,
-        request_id,
-        response_id,
-        body: response.body,
-    })
+    Ok(Believed { call: attempt.call, status: response.status, request_id, response_id, body: response.body })
 }
 
 /// A header that occurs exactly once and is text; a repeated one means nothing.

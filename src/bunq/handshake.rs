@@ -66,12 +66,7 @@ pub enum UserKind {
 
 impl UserKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [
-        Self::Person,
-        Self::Company,
-        Self::ApiKey,
-        Self::PaymentServiceProvider,
-    ];
+    pub const ALL: [Self; 4] = [Self::Person, Self::Company, Self::ApiKey, Self::PaymentServiceProvider];
 
     /// The bank's name of the kind; [`UserKind::parse`] reads it back.
     #[must_use]
@@ -113,13 +108,10 @@ impl Bank {
     /// Makes the public key known. Its answer cannot be verified: it brings the key to do so.
     pub async fn install(&self, key_pair: &KeyPair) -> Result<Reply<Installation>, Error> {
         let call = Call::CreateInstallation;
-        let pem = key_pair.public_spki_pem().map_err(|_| Error::Build {
-            call,
-            reason: "the public key cannot be written as PEM",
-        })?;
-        let attempt = Attempt::open(call).json(&InstallationBody {
-            client_public_key: &pem,
-        })?;
+        let pem = key_pair
+            .public_spki_pem()
+            .map_err(|_| Error::Build { call, reason: "the public key cannot be written as PEM" })?;
+        let attempt = Attempt::open(call).json(&InstallationBody { client_public_key: &pem })?;
         let answer = self.exchange(attempt).await?;
         let mut token = None;
         let mut key = None;
@@ -132,10 +124,7 @@ impl Bank {
         };
         let server_key = ServerKey::from_spki_pem(&key.server_public_key)
             .map_err(|_| answer.senseless("its server key is not an RSA key in PEM"))?;
-        Ok(answer.reply(Installation {
-            token: token.token,
-            server_key,
-        }))
+        Ok(answer.reply(Installation { token: token.token, server_key }))
     }
 
     /// Binds the API key to this installation, and to addresses: without any, the bank takes the
@@ -149,11 +138,7 @@ impl Bank {
     ) -> Result<Reply<DeviceId>, Error> {
         let attempt = Attempt::installed(Call::CreateDeviceServer, installed)
             .hiding(api_key.expose())
-            .json(&DeviceBody {
-                description,
-                secret: api_key.expose(),
-                permitted_ips,
-            })?;
+            .json(&DeviceBody { description, secret: api_key.expose(), permitted_ips })?;
         let answer = self.exchange(attempt).await?;
         let id = answer.envelope()?.id();
         let id = id.ok_or_else(|| answer.senseless("it lacks the device's id"))?;
@@ -161,16 +146,10 @@ impl Bank {
     }
 
     /// Opens a session: at most one in 30 s for everybody behind one address (`bunq-api §7`).
-    pub async fn open_session(
-        &self,
-        installed: &Installed<'_>,
-        api_key: &ApiKey,
-    ) -> Result<Reply<Session>, Error> {
+    pub async fn open_session(&self, installed: &Installed<'_>, api_key: &ApiKey) -> Result<Reply<Session>, Error> {
         let attempt = Attempt::installed(Call::CreateSession, installed)
             .hiding(api_key.expose())
-            .json(&SessionBody {
-                secret: api_key.expose(),
-            })?;
+            .json(&SessionBody { secret: api_key.expose() })?;
         let answer = self.exchange(attempt).await?;
         let mut token = None;
         let mut user = None;
@@ -181,11 +160,7 @@ impl Bank {
         let (Some(token), Some((user, timeout))) = (token, user) else {
             return Err(answer.senseless("it lacks the token or the user"));
         };
-        Ok(answer.reply(Session {
-            token: token.token,
-            user,
-            timeout,
-        }))
+        Ok(answer.reply(Session { token: token.token, user, timeout }))
     }
 
     /// Whose session it is; another user than the session's is not believed.
@@ -210,11 +185,7 @@ impl Bank {
 
 fn first_user(answer: &Believed) -> Result<User, Error> {
     let mut items = answer.envelope()?.items;
-    items
-        .iter_mut()
-        .find_map(user_of)
-        .map(|(user, _)| user)
-        .ok_or_else(|| answer.senseless("it lacks the user"))
+    items.iter_mut().find_map(user_of).map(|(user, _)| user).ok_or_else(|| answer.senseless("it lacks the user"))
 }
 
 fn user_of(item: &mut Item) -> Option<(User, Duration)> {

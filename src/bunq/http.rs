@@ -54,8 +54,7 @@ impl HttpTransport {
             .pool_max_idle_per_host(4)
             .tcp_nodelay(true);
         if let Some(pem) = options.ca_pem {
-            let certificates =
-                Certificate::from_pem_bundle(&pem).map_err(|_| HttpTransportError::ReadCaBundle)?;
+            let certificates = Certificate::from_pem_bundle(&pem).map_err(|_| HttpTransportError::ReadCaBundle)?;
             if certificates.is_empty() {
                 return Err(HttpTransportError::ReadCaBundle);
             }
@@ -72,11 +71,7 @@ impl HttpTransport {
             Method::Put => reqwest::Method::PUT,
             Method::Delete => reqwest::Method::DELETE,
         };
-        let mut builder = self
-            .client
-            .request(method, &request.url)
-            .headers(request.headers)
-            .timeout(request.deadline);
+        let mut builder = self.client.request(method, &request.url).headers(request.headers).timeout(request.deadline);
         if let Some(body) = request.body {
             builder = builder.body(body.to_vec());
         }
@@ -84,11 +79,7 @@ impl HttpTransport {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let body = read(response).await?;
-        Ok(Response {
-            status,
-            headers,
-            body,
-        })
+        Ok(Response { status, headers, body })
     }
 }
 
@@ -108,11 +99,7 @@ async fn read(response: reqwest::Response) -> Result<Zeroizing<Vec<u8>>, Transpo
     while let Some(piece) = pieces.next().await {
         let piece = piece.map_err(|error| TransportError {
             stage: Stage::MaybeSent,
-            fault: if error.is_timeout() {
-                Fault::Timeout
-            } else {
-                Fault::Interrupted
-            },
+            fault: if error.is_timeout() { Fault::Timeout } else { Fault::Interrupted },
             detail: chain(&error.without_url()),
         })?;
         if body.len() + piece.len() > MAX_BODY {
@@ -148,11 +135,7 @@ fn before_answer(error: reqwest::Error) -> TransportError {
     } else {
         (Stage::MaybeSent, Fault::Interrupted)
     };
-    TransportError {
-        stage,
-        fault,
-        detail: chain(&error),
-    }
+    TransportError { stage, fault, detail: chain(&error) }
 }
 
 fn has_tls_cause(error: &(dyn StdError + 'static)) -> bool {
@@ -162,9 +145,7 @@ fn has_tls_cause(error: &(dyn StdError + 'static)) -> bool {
             return true;
         }
         // An io::Error hides what it wraps from `source`.
-        let wrapped = error
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref);
+        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         if wrapped.is_some_and(|inner| has_tls_cause(inner)) {
             return true;
         }

@@ -88,10 +88,7 @@ impl Limiter {
     /// An empty queue.
     #[must_use]
     pub fn new(mode: LimitMode) -> Self {
-        Self {
-            mode,
-            lanes: Mutex::default(),
-        }
+        Self { mode, lanes: Mutex::default() }
     }
 
     /// Zero: go now, the slot is taken. Otherwise: ask again after that long; `who` keeps its
@@ -106,9 +103,7 @@ impl Limiter {
     ) -> Duration {
         match self.mode {
             LimitMode::Off => Duration::ZERO,
-            LimitMode::Bunq => self.with_lane(environment, call, |lane| {
-                lane.reserve(who, priority, now, window(call))
-            }),
+            LimitMode::Bunq => self.with_lane(environment, call, |lane| lane.reserve(who, priority, now, window(call))),
         }
     }
 
@@ -125,29 +120,17 @@ impl Limiter {
         self.throttled(environment, Call::CreateSession, now + left);
     }
 
-    fn with_lane<T>(
-        &self,
-        environment: Environment,
-        call: Call,
-        work: impl FnOnce(&mut Lane) -> T,
-    ) -> T {
+    fn with_lane<T>(&self, environment: Environment, call: Call, work: impl FnOnce(&mut Lane) -> T) -> T {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         work(lanes.entry((environment, call)).or_default())
     }
 }
 
 impl Lane {
-    fn reserve(
-        &mut self,
-        who: &str,
-        priority: Priority,
-        now: Duration,
-        window: Window,
-    ) -> Duration {
+    fn reserve(&mut self, who: &str, priority: Priority, now: Duration, window: Window) -> Duration {
         self.forget(now, window);
         self.queue(who, priority, now);
-        self.waiting
-            .sort_by_key(|waiter| (waiter.rank(now, window), waiter.arrival));
+        self.waiting.sort_by_key(|waiter| (waiter.rank(now, window), waiter.arrival));
         let Some(place) = self.waiting.iter().position(|waiter| waiter.who == who) else {
             return Duration::ZERO;
         };
@@ -165,11 +148,7 @@ impl Lane {
 
     /// Old slots, and askers that never came back.
     fn forget(&mut self, now: Duration, window: Window) {
-        while self
-            .taken
-            .front()
-            .is_some_and(|taken| *taken + window.length <= now)
-        {
+        while self.taken.front().is_some_and(|taken| *taken + window.length <= now) {
             self.taken.pop_front();
         }
         self.waiting.retain(|waiter| waiter.due + GRACE >= now);
@@ -182,13 +161,7 @@ impl Lane {
             return;
         }
         self.arrivals += 1;
-        self.waiting.push(Waiter {
-            who: who.to_owned(),
-            priority,
-            arrival: self.arrivals,
-            since: now,
-            due: now,
-        });
+        self.waiting.push(Waiter { who: who.to_owned(), priority, arrival: self.arrivals, since: now, due: now });
     }
 
     /// The first slot that nobody before this place is expected to take. Somebody who moved up

@@ -4,15 +4,15 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`base_url`] | where a bank lives: [`Environment`], [`BaseUrl`], [`Endpoints`] |
-//! | [`call`] | every request by name: method, path template |
-//! | [`transport`], [`http`] | the one seam, and the real thing behind it |
-//! | [`secret`], [`signature`] | API keys, key pairs, the bank's key |
-//! | [`envelope`], [`exchange`] | building requests, verifying and decoding answers |
-//! | [`client`], [`handshake`], [`oauth_client`], [`callback`], [`credential_ip`] | the calls |
-//! | [`context`] | what a handshake leaves behind and which step is next (pure) |
-//! | [`limit`] | the bank's windows (pure) |
-//! | [`error`], [`classify`], [`bank_text`] | what can go wrong, in the bank's own (sanitised) words |
+//! | `base_url` | where a bank lives: [`Environment`], [`BaseUrl`], [`Endpoints`] |
+//! | `call` | every request by name: method, path template |
+//! | `transport`, `http` | the one seam, and the real thing behind it |
+//! | `secret`, `signature` | API keys, key pairs, the bank's key |
+//! | `envelope`, `exchange` | building requests, verifying and decoding answers |
+//! | `client`, `handshake`, `oauth_client`, `callback`, `credential_ip` | the calls |
+//! | `context` | what a handshake leaves behind and which step is next (pure) |
+//! | `limit` | the bank's windows (pure) |
+//! | `error`, `classify`, `bank_text` | what can go wrong, in the bank's own (sanitised) words |
 
 mod bank_text;
 mod base_url;
@@ -41,8 +41,8 @@ pub use call::{Call, Method};
 pub use callback::CallbackUrl;
 pub use client::{Access, Bank, Installed, Reply};
 pub use context::{
-    Context, DeviceRecord, HandshakeStep, InstallationRecord, MAX_REINSTALLATIONS_PER_DAY,
-    SessionRecord, next_step, reinstallation_wait, session_usable_until,
+    Context, DeviceRecord, HandshakeStep, InstallationRecord, MAX_REINSTALLATIONS_PER_DAY, SessionRecord, next_step,
+    reinstallation_wait, session_usable_until,
 };
 pub use credential_ip::PermittedDevice;
 pub use error::{Answer, Class, Distrust, Error};

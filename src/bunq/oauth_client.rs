@@ -138,10 +138,7 @@ pub struct Page {
 
 impl Bank {
     /// Every client of the user. Complete or an error, never a part; pauses between pages.
-    pub async fn list_oauth_clients(
-        &self,
-        access: &Access<'_>,
-    ) -> Result<Reply<Vec<OauthClient>>, Error> {
+    pub async fn list_oauth_clients(&self, access: &Access<'_>) -> Result<Reply<Vec<OauthClient>>, Error> {
         let mut clients: Vec<OauthClient> = Vec::new();
         let mut pages = 1;
         let mut older = None;
@@ -159,7 +156,7 @@ impl Bank {
                 next => older = next,
             }
             pages += 1;
-            tokio::time::sleep(self.page_pause).await;
+            crate::clock::pause(self.page_pause).await;
         }
     }
 
@@ -173,11 +170,7 @@ impl Bank {
         Ok(answer.reply(page))
     }
 
-    async fn clients_page(
-        &self,
-        access: &Access<'_>,
-        older: Option<&str>,
-    ) -> Result<(Believed, Page), Error> {
+    async fn clients_page(&self, access: &Access<'_>, older: Option<&str>) -> Result<(Believed, Page), Error> {
         let list = clients_path(access);
         let path = older.map_or_else(|| format!("{list}?count={PAGE_SIZE}"), str::to_owned);
         let attempt = Attempt::access(Call::ListOauthClients, path, access);
@@ -197,22 +190,14 @@ impl Bank {
     }
 
     /// One client; another one than asked for is not believed.
-    pub async fn get_oauth_client(
-        &self,
-        access: &Access<'_>,
-        id: u64,
-    ) -> Result<Reply<OauthClient>, Error> {
+    pub async fn get_oauth_client(&self, access: &Access<'_>, id: u64) -> Result<Reply<OauthClient>, Error> {
         let path = client_path(access, id);
-        let answer = self
-            .exchange(Attempt::access(Call::GetOauthClient, path, access))
-            .await?;
+        let answer = self.exchange(Attempt::access(Call::GetOauthClient, path, access)).await?;
         let mut items = answer.envelope()?.items.into_iter();
         let (Some(item), None) = (items.next(), items.next()) else {
             return Err(answer.senseless("it does not hold exactly one item"));
         };
-        let client = item
-            .oauth_client
-            .ok_or_else(|| answer.senseless("its item is no OAuth client"))?;
+        let client = item.oauth_client.ok_or_else(|| answer.senseless("its item is no OAuth client"))?;
         if client.id != id {
             return Err(answer.other_object());
         }
@@ -227,27 +212,19 @@ impl Bank {
     ) -> Result<Reply<Option<u64>>, Error> {
         let attempt = Attempt::access(Call::CreateOauthClient, clients_path(access), access);
         let attempt = match body {
-            CreateBody::Array {
-                display_name,
-                redirect_url,
-            } => attempt.json(&[full_body(display_name, redirect_url)])?,
-            CreateBody::Object {
-                display_name,
-                redirect_url,
-            } => attempt.json(&full_body(display_name, redirect_url))?,
-            CreateBody::StatusOnly => attempt.json(&ClientBody {
-                status: "ACTIVE",
-                display_name: None,
-                redirect_url: None,
-            })?,
+            CreateBody::Array { display_name, redirect_url } => {
+                attempt.json(&[full_body(display_name, redirect_url)])?
+            }
+            CreateBody::Object { display_name, redirect_url } => {
+                attempt.json(&full_body(display_name, redirect_url))?
+            }
+            CreateBody::StatusOnly => {
+                attempt.json(&ClientBody { status: "ACTIVE", display_name: None, redirect_url: None })?
+            }
         };
         let answer = self.exchange(attempt).await?;
         let envelope = answer.envelope()?;
-        let object = envelope
-            .items
-            .iter()
-            .find_map(|item| item.oauth_client.as_ref())
-            .map(|client| client.id);
+        let object = envelope.items.iter().find_map(|item| item.oauth_client.as_ref()).map(|client| client.id);
         let id = envelope.id().or(object);
         Ok(answer.reply(id))
     }
@@ -275,11 +252,7 @@ pub(super) fn client_path(access: &Access<'_>, id: u64) -> String {
 }
 
 fn full_body<'a>(display_name: &'a str, redirect_url: &'a str) -> ClientBody<'a> {
-    ClientBody {
-        status: "ACTIVE",
-        display_name: Some(display_name),
-        redirect_url: Some(redirect_url),
-    }
+    ClientBody { status: "ACTIVE", display_name: Some(display_name), redirect_url: Some(redirect_url) }
 }
 
 /// `/v1/<the same list>?…` only: another host or path would get our session token (`S10`).
@@ -316,14 +289,9 @@ impl<'de> Deserialize<'de> for OauthClient {
             status: ClientStatus::from(wire.status.as_str()),
             display_name: wire.display_name,
             client_id: wire.client_id.filter(|id| !id.is_empty()),
-            secret: wire
-                .secret
-                .filter(filled)
-                .or_else(|| wire.client_secret.filter(filled)),
+            secret: wire.secret.filter(filled).or_else(|| wire.client_secret.filter(filled)),
             urls: Urls {
-                array: wire
-                    .callback_url
-                    .map(|items| items.into_iter().map(CallbackUrl::from).collect()),
+                array: wire.callback_url.map(|items| items.into_iter().map(CallbackUrl::from).collect()),
                 scalar: wire.redirect_url,
             },
         })

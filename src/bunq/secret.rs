@@ -30,11 +30,7 @@ impl ApiKey {
     /// Told by the prefix: sandbox keys begin with `sandbox_`, others have none (`bunq-api §1`).
     #[must_use]
     pub fn environment(&self) -> Environment {
-        if self.expose().starts_with("sandbox_") {
-            Environment::Sandbox
-        } else {
-            Environment::Production
-        }
+        if self.expose().starts_with("sandbox_") { Environment::Sandbox } else { Environment::Production }
     }
 
     /// The key itself, for the two calls that need it and for hashing.

@@ -52,17 +52,13 @@ pub struct KeyPair(rsa::KeyPair);
 impl KeyPair {
     /// A new RSA key of 2048 bits. Takes up to a second: call it on a blocking thread.
     pub fn generate() -> Result<Self, KeyError> {
-        rsa::KeyPair::generate(rsa::KeySize::Rsa2048)
-            .map(Self)
-            .map_err(|_| KeyError::Generate)
+        rsa::KeyPair::generate(rsa::KeySize::Rsa2048).map(Self).map_err(|_| KeyError::Generate)
     }
 
     /// Reads what [`KeyPair::to_pkcs8_pem`] wrote.
     pub fn from_pkcs8_pem(pem: &str) -> Result<Self, KeyError> {
         let der = decode_pem(pem, PRIVATE)?;
-        rsa::KeyPair::from_pkcs8(&der)
-            .map(Self)
-            .map_err(|_| KeyError::Rsa)
+        rsa::KeyPair::from_pkcs8(&der).map(Self).map_err(|_| KeyError::Rsa)
     }
 
     /// The private key as PKCS#8 PEM, wiped on drop.
@@ -73,8 +69,7 @@ impl KeyPair {
 
     /// The public key as SPKI PEM, as `installation` wants it (`bunq-api §2`).
     pub fn public_spki_pem(&self) -> Result<String, KeyError> {
-        let der: PublicKeyX509Der<'static> =
-            self.0.public_key().as_der().map_err(|_| KeyError::Encode)?;
+        let der: PublicKeyX509Der<'static> = self.0.public_key().as_der().map_err(|_| KeyError::Encode)?;
         Ok(encode_pem(der.as_ref(), PUBLIC).to_string())
     }
 
@@ -82,12 +77,7 @@ impl KeyPair {
     pub fn sign(&self, bytes: &[u8]) -> Result<String, KeyError> {
         let mut signature = vec![0; self.0.public_modulus_len()];
         self.0
-            .sign(
-                &signature::RSA_PKCS1_SHA256,
-                &SystemRandom::new(),
-                bytes,
-                &mut signature,
-            )
+            .sign(&signature::RSA_PKCS1_SHA256, &SystemRandom::new(), bytes, &mut signature)
             .map_err(|_| KeyError::Sign)?;
         Ok(STANDARD.encode(signature))
     }
@@ -115,10 +105,7 @@ impl ServerKey {
         if key.as_ref().len() < 256 {
             return Err(KeyError::Rsa);
         }
-        Ok(Self {
-            pem: pem.to_owned(),
-            der,
-        })
+        Ok(Self { pem: pem.to_owned(), der })
     }
 
     /// The PEM block as the bank sent it.
@@ -129,9 +116,7 @@ impl ServerKey {
 
     /// Checks a base64 signature over exactly these bytes.
     pub fn verify(&self, bytes: &[u8], signature: &str) -> Result<(), SignatureError> {
-        let signature = STANDARD
-            .decode(signature.trim())
-            .map_err(|_| SignatureError::Encoding)?;
+        let signature = STANDARD.decode(signature.trim()).map_err(|_| SignatureError::Encoding)?;
         UnparsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA256, &self.der)
             .verify(bytes, &signature)
             .map_err(|_| SignatureError::Mismatch)
@@ -176,8 +161,5 @@ fn decode_pem(pem: &str, label: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         .ok_or(KeyError::Pem)?;
     let mut packed = Zeroizing::new(String::with_capacity(body.len()));
     packed.extend(body.chars().filter(|c| !c.is_ascii_whitespace()));
-    STANDARD
-        .decode(packed.as_bytes())
-        .map(Zeroizing::new)
-        .map_err(|_| KeyError::Pem)
+    STANDARD.decode(packed.as_bytes()).map(Zeroizing::new).map_err(|_| KeyError::Pem)
 }

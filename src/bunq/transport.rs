@@ -34,10 +34,7 @@ pub struct Request {
 
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request")
-            .field("method", &self.method)
-            .field("url", &self.url)
-            .finish_non_exhaustive()
+        f.debug_struct("Request").field("method", &self.method).field("url", &self.url).finish_non_exhaustive()
     }
 }
 

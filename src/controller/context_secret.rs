@@ -1,6 +1,6 @@
 //! The context Secret: how a handshake is written down (D7). Pure.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
@@ -36,10 +36,19 @@ pub(crate) fn name(environment: Environment, key: &ApiKey) -> String {
 /// Lower-case hexadecimal SHA-256.
 pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
     let hash = digest(&SHA256, bytes);
-    hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hash.as_ref().iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
-pub(crate) fn to_secret(name: &str, environment: Environment, stored: &Stored, resource_version: Option<&str>) -> Secret {
+pub(crate) fn to_secret(
+    name: &str,
+    environment: Environment,
+    stored: &Stored,
+    resource_version: Option<&str>,
+) -> Secret {
     let mut data: BTreeMap<String, ByteString> = BTreeMap::new();
     let mut put = |key: &str, value: &str| {
         data.insert(key.to_owned(), ByteString(value.as_bytes().to_vec()));
@@ -96,12 +105,19 @@ pub(crate) fn labels(part: &str) -> BTreeMap<String, String> {
 /// Reads a context Secret. A part that cannot be understood counts as missing, so that the
 /// handshake begins again there; the times survive (`F39`).
 pub(crate) fn from_secret(secret: &Secret) -> Stored {
-    let text = |key: &str| -> Option<&str> { std::str::from_utf8(&secret.data.as_ref()?.get(key)?.0).ok().filter(|text| !text.is_empty()) };
+    let text = |key: &str| -> Option<&str> {
+        std::str::from_utf8(&secret.data.as_ref()?.get(key)?.0).ok().filter(|text| !text.is_empty())
+    };
     let time = |key: &str| text(key).and_then(|text| text.parse::<Timestamp>().ok());
     let secret_text = |key: &str| text(key).map(SecretString::from);
-    let times = |key: &str| -> Vec<Timestamp> { text(key).into_iter().flat_map(str::split_whitespace).filter_map(|time| time.parse().ok()).collect() };
+    let times = |key: &str| -> Vec<Timestamp> {
+        text(key).into_iter().flat_map(str::split_whitespace).filter_map(|time| time.parse().ok()).collect()
+    };
     let installation = || -> Option<InstallationRecord> {
-        Some(InstallationRecord { token: secret_text("installation-token")?, server_key_pem: text("server-public-key")?.to_owned() })
+        Some(InstallationRecord {
+            token: secret_text("installation-token")?,
+            server_key_pem: text("server-public-key")?.to_owned(),
+        })
     };
     let session = || -> Option<SessionRecord> {
         Some(SessionRecord {
@@ -142,9 +158,17 @@ mod tests {
         Stored {
             context: Context {
                 key_pair_pem: Some("pem".into()),
-                installation: Some(InstallationRecord { token: "installation".into(), server_key_pem: "server".to_owned() }),
+                installation: Some(InstallationRecord {
+                    token: "installation".into(),
+                    server_key_pem: "server".to_owned(),
+                }),
                 device: Some(DeviceRecord::Registered(7)),
-                session: Some(SessionRecord { token: "session".into(), user_id: 42, kind: UserKind::Company, expires_at: at(9_000) }),
+                session: Some(SessionRecord {
+                    token: "session".into(),
+                    user_id: 42,
+                    kind: UserKind::Company,
+                    expires_at: at(9_000),
+                }),
                 last_session_at: Some(at(8_000)),
                 reinstallations: vec![at(1_000), at(2_000)],
             },

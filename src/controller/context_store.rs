@@ -6,7 +6,7 @@ use std::{collections::HashMap, sync::Arc};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, api::PostParams};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::Mutex;
 
 use super::{
     context_secret::{self, Stored},
@@ -26,8 +26,6 @@ pub(crate) struct Entry {
     loaded: bool,
     /// The parsed key pair and server key of `stored`.
     pub(crate) keys: Option<Keys>,
-    /// Since when the bank's signatures have been invalid.
-    pub(crate) distrusted_since: Option<Timestamp>,
     /// When it was last asked for.
     pub(crate) used_at: Option<Timestamp>,
 }
@@ -68,7 +66,6 @@ impl ContextStore {
                 dirty: false,
                 loaded: false,
                 keys: None,
-                distrusted_since: None,
                 used_at: None,
             }))
         });
@@ -101,7 +98,8 @@ impl ContextStore {
         if !entry.dirty {
             return Ok(());
         }
-        let secret = context_secret::to_secret(&entry.name, entry.environment, &entry.stored, entry.resource_version.as_deref());
+        let secret =
+            context_secret::to_secret(&entry.name, entry.environment, &entry.stored, entry.resource_version.as_deref());
         let what = || format!("Secret {}", self.locate(&entry.name));
         let result = if entry.resource_version.is_some() {
             kube_call("update", what, self.api.replace(&entry.name, &PostParams::default(), &secret)).await
@@ -149,7 +147,8 @@ impl Entry {
         let pem = self.stored.context.key_pair_pem.as_ref().ok_or_else(|| fail(crate::bunq::KeyError::Pem))?;
         let own = Arc::new(KeyPair::from_pkcs8_pem(pem.expose_secret()).map_err(fail)?);
         let installation = self.stored.context.installation.as_ref();
-        let server = installation.map(|known| ServerKey::from_spki_pem(&known.server_key_pem)).transpose().map_err(fail)?;
+        let server =
+            installation.map(|known| ServerKey::from_spki_pem(&known.server_key_pem)).transpose().map_err(fail)?;
         let keys = Keys { own, server };
         self.keys = Some(keys.clone());
         Ok(keys)
@@ -160,6 +159,3 @@ impl Entry {
         self.dirty = true;
     }
 }
-
-/// The lock of one context.
-pub(crate) type Locked<'a> = MutexGuard<'a, Entry>;

@@ -13,7 +13,7 @@ use crate::{
 
 /// Everything that stops a pass.
 #[derive(Debug, Error)]
-pub enum Stop {
+pub(crate) enum Stop {
     /// The object is gone; there is nothing to report on.
     #[error("the object is gone")]
     Gone,
@@ -165,7 +165,7 @@ pub enum Stop {
 
 /// When a stopped pass is tried again. Whatever it says, a change of its inputs comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Retry {
+pub(crate) enum Retry {
     /// Only a change can help; a look every resync is a safety net.
     OnChange,
     /// A fixed moment.
@@ -179,7 +179,7 @@ pub enum Retry {
 impl Stop {
     /// The reason in the conditions; `None` when there is nobody to tell, or nothing new.
     #[must_use]
-    pub fn reason(&self) -> Option<Reason> {
+    pub(crate) fn reason(&self) -> Option<Reason> {
         Some(match self {
             Self::Gone | Self::BackingOff { .. } => return None,
             Self::Suspended => Reason::Suspended,
@@ -206,7 +206,7 @@ impl Stop {
 
     /// When to try again.
     #[must_use]
-    pub fn retry(&self) -> Retry {
+    pub(crate) fn retry(&self) -> Retry {
         match self {
             Self::Gone | Self::Suspended | Self::InvalidSpec { .. } => Retry::OnChange,
             Self::BackingOff { until } | Self::CredentialsRejected { until, .. } | Self::Limit { until, .. } => {
@@ -256,13 +256,13 @@ fn bank_reason(error: &bunq::Error) -> Reason {
 
 /// Whether the bank's signature is what was wrong.
 #[must_use]
-pub fn is_signature_trouble(error: &bunq::Error) -> bool {
+pub(crate) fn is_signature_trouble(error: &bunq::Error) -> bool {
     matches!(error, bunq::Error::Distrust { reason: Distrust::SignatureMissing | Distrust::SignatureWrong, .. })
 }
 
 /// The API server's status, if it answered.
 #[must_use]
-pub fn status_code(error: &kube::Error) -> Option<u16> {
+pub(crate) fn status_code(error: &kube::Error) -> Option<u16> {
     match error {
         kube::Error::Api(status) => Some(status.code),
         _ => None,
@@ -272,7 +272,7 @@ pub fn status_code(error: &kube::Error) -> Option<u16> {
 /// The error and its causes on one line. No cause holds a secret: the bank's texts are sanitised
 /// and the API server's name objects, not data.
 #[must_use]
-pub fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -287,5 +287,9 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 }
 
 fn list(violations: &[Violation]) -> String {
-    violations.iter().map(|violation| format!("{}: {}", violation.field, violation.message)).collect::<Vec<_>>().join("; ")
+    violations
+        .iter()
+        .map(|violation| format!("{}: {}", violation.field, violation.message))
+        .collect::<Vec<_>>()
+        .join("; ")
 }

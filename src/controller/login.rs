@@ -9,13 +9,13 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{
     context::Operator,
     context_store::{ContextStore, Entry, Keys},
-    error::{Stop, is_signature_trouble},
+    error::{Stop, chain},
     message,
 };
 use crate::{
     bunq::{
-        self, Access, ApiKey, Call, Class, DeviceRecord, Environment, HandshakeStep, Installed, InstallationRecord, KeyPair, Priority, ServerKey,
-        SessionRecord, UserKind,
+        self, Access, ApiKey, Call, Class, DeviceRecord, Environment, HandshakeStep, InstallationRecord, Installed,
+        KeyPair, Priority, ServerKey, SessionRecord, UserKind,
     },
     plan::backoff,
 };
@@ -75,7 +75,10 @@ impl Operator {
         self.contexts.load(&mut entry).await?;
         match bunq::next_step(&entry.stored.context, self.clock.now()) {
             HandshakeStep::Ready => self.ready(&mut entry).map(Some),
-            HandshakeStep::GenerateKey | HandshakeStep::Install | HandshakeStep::RegisterDevice | HandshakeStep::OpenSession => Ok(None),
+            HandshakeStep::GenerateKey
+            | HandshakeStep::Install
+            | HandshakeStep::RegisterDevice
+            | HandshakeStep::OpenSession => Ok(None),
         }
     }
 
@@ -102,10 +105,11 @@ impl Operator {
                 HandshakeStep::OpenSession => self.open_session(entry, key, caller).await,
                 HandshakeStep::Ready => return self.ready(entry),
             };
-            if let Err(stop) = outcome {
-                return Err(self.note_trouble(entry, stop));
+            if let Err(stop @ (Stop::Kube { .. } | Stop::KubeTimeout { .. })) = &outcome {
+                tracing::debug!(error = chain(stop), "the context is read again next time");
+                ContextStore::reload(entry);
             }
-            entry.distrusted_since = None;
+            outcome?;
         }
     }
 
@@ -113,7 +117,9 @@ impl Operator {
     /// A person's request goes first; the queue of [`Operator::reconcile`] lets nothing else through.
     fn await_turn_after_refusal(&self, entry: &Entry, caller: &Caller) -> Result<(), Stop> {
         match backoff::after_rejection(&entry.stored.refusals) {
-            Some(until) if until > self.clock.now() && caller.priority == Priority::Resync => Err(Stop::BackingOff { until }),
+            Some(until) if until > self.clock.now() && caller.priority == Priority::Resync => {
+                Err(Stop::BackingOff { until })
+            }
             Some(_) | None => Ok(()),
         }
     }
@@ -132,10 +138,14 @@ impl Operator {
         self.turn(entry, Call::CreateInstallation, caller)?;
         let keys = entry.keys(|name| self.contexts.locate(name))?;
         let _slot = self.bank_slot().await;
-        let reply = self.timed(entry.environment, Call::CreateInstallation, self.bank(entry.environment).install(&keys.own)).await?;
-        self.telemetry.metrics.installed(entry.environment.into());
-        entry.stored.context.installation =
-            Some(InstallationRecord { token: reply.value.token, server_key_pem: reply.value.server_key.as_pem().to_owned() });
+        let reply = self
+            .timed(entry.environment, Call::CreateInstallation, self.bank(entry.environment).install(&keys.own))
+            .await?;
+        self.telemetry.metrics.installed(entry.environment.as_str());
+        entry.stored.context.installation = Some(InstallationRecord {
+            token: reply.value.token,
+            server_key_pem: reply.value.server_key.as_pem().to_owned(),
+        });
         entry.keys = None;
         entry.touch();
         self.contexts.save(entry).await
@@ -172,7 +182,7 @@ impl Operator {
             }
             Err(stop) => return Err(self.refused(entry, caller, stop)),
         };
-        self.telemetry.metrics.session_opened(entry.environment.into());
+        self.telemetry.metrics.session_opened(entry.environment.as_str());
         let now = self.clock.now();
         entry.stored.context.last_session_at = Some(now);
         entry.stored.context.session = Some(SessionRecord {
@@ -198,7 +208,10 @@ impl Operator {
                 entry.touch();
                 Ok(())
             }
-            Err(wait) => Err(Stop::Limit { until: now.saturating_add(wait).unwrap_or(Timestamp::MAX), call: "POST installation".to_owned() }),
+            Err(wait) => Err(Stop::Limit {
+                until: now.saturating_add(wait).unwrap_or(Timestamp::MAX),
+                call: "POST installation".to_owned(),
+            }),
         }
     }
 
@@ -210,14 +223,19 @@ impl Operator {
         }
         let bank = self.bank(entry.environment);
         let access = login.access();
-        if let Ok(reply) = self.timed(entry.environment, Call::ListCredentialIps, bank.list_credential_password_ip(&access)).await {
+        if let Ok(reply) =
+            self.timed(entry.environment, Call::ListCredentialIps, bank.list_credential_password_ip(&access)).await
+        {
             entry.stored.bound_ip = reply.value.into_iter().find(|device| device.active).map(|device| device.ip);
         }
     }
 
     fn ready(&self, entry: &mut Entry) -> Result<Login, Stop> {
         let keys = entry.keys(|name| self.contexts.locate(name))?;
-        let corrupt = || Stop::Corrupt { what: format!("Secret {}", self.contexts.locate(&entry.name)), reason: "it holds no session".to_owned() };
+        let corrupt = || Stop::Corrupt {
+            what: format!("Secret {}", self.contexts.locate(&entry.name)),
+            reason: "it holds no session".to_owned(),
+        };
         let session = entry.stored.context.session_at(self.clock.now()).ok_or_else(corrupt)?;
         Ok(Login {
             own: keys.own,
@@ -267,22 +285,6 @@ impl Operator {
         let until = backoff::after_rejection(&entry.stored.refusals).unwrap_or(now);
         let text = message::credentials_rejected(entry.environment, caller, entry.stored.bound_ip.as_deref(), now);
         Stop::CredentialsRejected { text, until }
-    }
-
-    /// Signatures that stay invalid for an hour need a person.
-    fn note_trouble(&self, entry: &mut Entry, stop: Stop) -> Stop {
-        match &stop {
-            Stop::Bank { source } if is_signature_trouble(source) => {
-                let now = self.clock.now();
-                let since = *entry.distrusted_since.get_or_insert(now);
-                if now.duration_since(since).as_hours() >= 1 {
-                    return Stop::ServerSignatureInvalid { context: self.contexts.locate(&entry.name) };
-                }
-            }
-            Stop::Kube { .. } | Stop::KubeTimeout { .. } => ContextStore::reload(entry),
-            _ => {}
-        }
-        stop
     }
 }
 

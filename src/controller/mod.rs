@@ -1,1 +1,35 @@
-//! placeholder
+//! The shell around the planner: it reads and writes Kubernetes and the bank.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`reconcile`] | the frame of a pass: live read, status, Events, next appointment |
+//! | [`pass`], [`execute`], [`observe`] | one pass: gather, ask the planner, carry out |
+//! | [`login`], [`context_store`], [`context_secret`] | sessions, and what survives a restart |
+//! | [`claim`], [`sweep`] | who may change which user's client |
+//! | [`secret`], [`secret_watch`] | the output Secret, and news of Secrets |
+//! | [`status`], [`message`], [`events`] | what people read |
+//! | [`error`] | why a pass stops, and when it is tried again |
+
+mod claim;
+mod context;
+mod context_secret;
+mod context_store;
+mod error;
+mod events;
+mod execute;
+mod finalizer;
+mod kube_call;
+mod login;
+mod message;
+mod observe;
+mod pass;
+mod reconcile;
+mod run;
+mod secret;
+mod secret_watch;
+mod status;
+mod sweep;
+mod wake;
+
+pub use context::Config;
+pub use run::{RunError, run};

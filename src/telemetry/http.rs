@@ -33,11 +33,8 @@ struct Deadlines {
     drain: Duration,
 }
 
-const DEADLINES: Deadlines = Deadlines {
-    header: Duration::from_secs(5),
-    connection: Duration::from_secs(10),
-    drain: Duration::from_secs(1),
-};
+const DEADLINES: Deadlines =
+    Deadlines { header: Duration::from_secs(5), connection: Duration::from_secs(10), drain: Duration::from_secs(1) };
 
 /// Connections served at once; more wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 64;
@@ -60,19 +57,11 @@ pub struct Endpoint {
 pub async fn bind(address: SocketAddr) -> io::Result<Endpoint> {
     let listener = TcpListener::bind(address).await?;
     let address = listener.local_addr()?;
-    Ok(Endpoint {
-        listener,
-        address,
-        deadlines: DEADLINES,
-    })
+    Ok(Endpoint { listener, address, deadlines: DEADLINES })
 }
 
 /// Binds the endpoint and serves it until `shutdown`.
-pub async fn serve(
-    address: SocketAddr,
-    telemetry: Telemetry,
-    shutdown: impl Future<Output = ()>,
-) -> io::Result<()> {
+pub async fn serve(address: SocketAddr, telemetry: Telemetry, shutdown: impl Future<Output = ()>) -> io::Result<()> {
     bind(address).await?.serve(telemetry, shutdown).await;
     Ok(())
 }
@@ -86,11 +75,7 @@ impl Endpoint {
 
     /// Answers until `shutdown`; then open connections get a second to finish.
     pub async fn serve(self, telemetry: Telemetry, shutdown: impl Future<Output = ()>) {
-        let Self {
-            mut listener,
-            deadlines,
-            ..
-        } = self;
+        let Self { mut listener, deadlines, .. } = self;
         let service = TowerToHyperService::new(router(telemetry));
         let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let mut connections = JoinSet::new();
@@ -158,11 +143,7 @@ fn verbose(query: Option<&str>) -> bool {
 /// `ok`, or one line per check as kube-apiserver writes them; a failure is always told in full.
 fn verdict(probe: &str, checks: Vec<(&str, Option<String>)>, verbose: bool) -> Answer {
     let passed = checks.iter().all(|(_, fault)| fault.is_none());
-    let status = if passed {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
+    let status = if passed { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let mut body = String::new();
     if passed && !verbose {
         body.push_str("ok\n");
@@ -190,11 +171,7 @@ async fn metrics(State(telemetry): State<Telemetry>, headers: HeaderMap) -> impl
     text.map_or_else(
         |_| {
             let body = "the metrics could not be written\n".to_owned();
-            (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                [(header::CONTENT_TYPE, TEXT)],
-                body,
-            )
+            (StatusCode::INTERNAL_SERVER_ERROR, [(header::CONTENT_TYPE, TEXT)], body)
         },
         |body| (StatusCode::OK, [(header::CONTENT_TYPE, kind)], body),
     )

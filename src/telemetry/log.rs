@@ -25,7 +25,8 @@ use tracing_subscriber::{
 
 /// What is logged unless `RUST_LOG` says otherwise: our own news, and of the libraries only
 /// what went wrong.
-pub const DEFAULT_FILTER: &str = "info,kube=warn,kube_client=warn,kube_runtime=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,tower=warn";
+pub const DEFAULT_FILTER: &str =
+    "info,kube=warn,kube_client=warn,kube_runtime=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,tower=warn";
 
 /// Always in force, whatever `RUST_LOG` says: at these levels kube's client prints the bodies of
 /// answers it could not read, and they may be Secrets (`H05`).
@@ -62,9 +63,7 @@ pub enum LogError {
 /// absent or empty means [`DEFAULT_FILTER`].
 pub fn init(format: LogFormat, filter: Option<&str>) -> Result<(), LogError> {
     let ansi = io::stderr().is_terminal();
-    subscriber(format, filter, ansi, io::stderr)?
-        .try_init()
-        .map_err(LogError::Install)
+    subscriber(format, filter, ansi, io::stderr)?.try_init().map_err(LogError::Install)
 }
 
 fn subscriber<W>(
@@ -76,18 +75,11 @@ fn subscriber<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(env_filter(filter)?)
-        .with_writer(writer)
-        .with_ansi(ansi);
+    let builder = tracing_subscriber::fmt().with_env_filter(env_filter(filter)?).with_writer(writer).with_ansi(ansi);
     Ok(match format {
-        LogFormat::Json => Box::new(
-            builder
-                .with_ansi(false)
-                .fmt_fields(JsonFields::new())
-                .event_format(FlatJson)
-                .finish(),
-        ),
+        LogFormat::Json => {
+            Box::new(builder.with_ansi(false).fmt_fields(JsonFields::new()).event_format(FlatJson).finish())
+        }
         LogFormat::Text => Box::new(builder.compact().finish()),
     })
 }
@@ -95,10 +87,7 @@ where
 fn env_filter(filter: Option<&str>) -> Result<EnvFilter, LogError> {
     let text = filter.map(str::trim).filter(|text| !text.is_empty());
     let text = text.unwrap_or(DEFAULT_FILTER);
-    let unreadable = |source| LogError::Filter {
-        filter: text.to_owned(),
-        source,
-    };
+    let unreadable = |source| LogError::Filter { filter: text.to_owned(), source };
     let fixed: Directive = NEVER_LOGGED.parse().map_err(unreadable)?;
     let filter = EnvFilter::builder().parse(text).map_err(unreadable)?;
     Ok(filter.add_directive(fixed))
@@ -226,10 +215,7 @@ mod tests {
             let _span = tracing::info_span!("reconcile", namespace = "shop").entered();
             tracing::warn!("look here");
         });
-        assert!(
-            text.contains("WARN") && text.contains("look here"),
-            "{text}"
-        );
+        assert!(text.contains("WARN") && text.contains("look here"), "{text}");
         assert!(text.contains("namespace=\"shop\""), "{text}");
         assert!(!text.contains('\u{1b}'), "{text:?}");
     }

@@ -25,15 +25,12 @@ use labels::{BuildLabels, ControllerLabels, EnvironmentLabels, ReconcileLabels};
 pub use labels::{BankCall, ClientCensus, ReconcileResult};
 
 /// The value of the label `controller`: the one controller of this operator (D2).
-const CONTROLLER: ControllerLabels = ControllerLabels {
-    controller: "bunqoauthclient",
-};
+const CONTROLLER: ControllerLabels = ControllerLabels { controller: "bunqoauthclient" };
 
 /// controller-runtime's buckets for reconcile times, in seconds.
 const RECONCILE_BUCKETS: [f64; 40] = [
-    0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9,
-    1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 15.0, 20.0,
-    25.0, 30.0, 40.0, 50.0, 60.0,
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.25, 1.5,
+    1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 60.0,
 ];
 
 /// The metrics of one process.
@@ -95,10 +92,7 @@ impl Metrics {
 
     fn register(&self) {
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
-        let build = BuildLabels {
-            version: VERSION,
-            revision: REVISION,
-        };
+        let build = BuildLabels { version: VERSION, revision: REVISION };
         // The library appends a full stop to each text and the suffixes `_info` and `_total`.
         registry.register(
             "bunq_oauth_operator_build",
@@ -140,11 +134,7 @@ impl Metrics {
             "Calls to the bank by environment, method, endpoint and outcome",
             self.bank_calls.clone(),
         );
-        registry.register(
-            "bunq_sessions_opened",
-            "Bank sessions opened by environment",
-            self.sessions_opened.clone(),
-        );
+        registry.register("bunq_sessions_opened", "Bank sessions opened by environment", self.sessions_opened.clone());
         registry.register(
             "bunq_installations",
             "Installations made at the bank by environment",
@@ -172,11 +162,7 @@ impl Metrics {
     #[must_use = "the reconcile counts as finished when the timer is dropped"]
     pub fn reconcile_started<C: Fn() -> Duration>(&self, monotonic: C) -> ReconcileTimer<'_, C> {
         self.active_workers.get_or_create(&CONTROLLER).inc();
-        ReconcileTimer {
-            metrics: self,
-            started: monotonic(),
-            monotonic,
-        }
+        ReconcileTimer { metrics: self, started: monotonic(), monotonic }
     }
 
     /// Counts a reconcile that ended like this after this time.
@@ -190,10 +176,7 @@ impl Metrics {
     }
 
     fn count(&self, result: ReconcileResult, by: u64) {
-        let labels = ReconcileLabels {
-            controller: CONTROLLER.controller,
-            result: result.label(),
-        };
+        let labels = ReconcileLabels { controller: CONTROLLER.controller, result: result.label() };
         self.reconciles.get_or_create(&labels).inc_by(by);
     }
 
@@ -285,8 +268,7 @@ impl<C: Fn() -> Duration> Drop for ReconcileTimer<'_, C> {
         self.metrics.active_workers.get_or_create(&CONTROLLER).dec();
         if std::thread::panicking() {
             self.metrics.reconcile_panicked();
-            self.metrics
-                .reconciled(ReconcileResult::Error, self.elapsed());
+            self.metrics.reconciled(ReconcileResult::Error, self.elapsed());
         }
     }
 }

@@ -24,12 +24,7 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub const REVISION: &str = env!("BUNQ_OAUTH_OPERATOR_REVISION");
 
 /// Version and revision, as `--version` prints them.
-pub const LONG_VERSION: &str = concat!(
-    env!("CARGO_PKG_VERSION"),
-    " (",
-    env!("BUNQ_OAUTH_OPERATOR_REVISION"),
-    ")"
-);
+pub const LONG_VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("BUNQ_OAUTH_OPERATOR_REVISION"), ")");
 
 /// Everything the HTTP endpoint serves, shared by cloning.
 #[derive(Debug, Clone)]
@@ -47,10 +42,6 @@ impl Telemetry {
     /// judged by it.
     #[must_use]
     pub fn new(monotonic: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
-        Self {
-            metrics: Arc::new(Metrics::new()),
-            readiness: Readiness::new(),
-            liveness: Liveness::new(monotonic),
-        }
+        Self { metrics: Arc::new(Metrics::new()), readiness: Readiness::new(), liveness: Liveness::new(monotonic) }
     }
 }

@@ -33,10 +33,7 @@ impl Readiness {
     #[must_use = "a handle that is dropped keeps its part pending for ever"]
     pub fn handle(&self, name: &'static str) -> ReadyHandle {
         lock(&self.state).parts.insert(name, false);
-        ReadyHandle {
-            name,
-            readiness: self.clone(),
-        }
+        ReadyHandle { name, readiness: self.clone() }
     }
 
     /// Whether every part is ready and no shutdown has begun.
@@ -63,12 +60,7 @@ impl Readiness {
     pub(super) fn checks(&self) -> Vec<(&'static str, bool)> {
         let state = lock(&self.state);
         let parts = state.parts.iter().map(|(name, ready)| (*name, *ready));
-        parts
-            .chain([
-                ("started", !state.parts.is_empty()),
-                ("not-shutting-down", !state.shutting_down),
-            ])
-            .collect()
+        parts.chain([("started", !state.parts.is_empty()), ("not-shutting-down", !state.shutting_down)]).collect()
     }
 }
 
@@ -113,10 +105,7 @@ impl Liveness {
     /// Alive, with no check yet. `monotonic` is time since a fixed point.
     #[must_use]
     pub fn new(monotonic: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
-        Self {
-            checks: Arc::default(),
-            monotonic: Arc::new(monotonic),
-        }
+        Self { checks: Arc::default(), monotonic: Arc::new(monotonic) }
     }
 
     /// Watches a task that must not end: it owns the guard, and dropping that in any way (return,
@@ -124,20 +113,13 @@ impl Liveness {
     #[must_use = "dropping the guard fails the check"]
     pub fn task(&self, name: &'static str) -> TaskGuard {
         lock(&self.checks).insert(name, Check::Running);
-        TaskGuard {
-            name,
-            liveness: self.clone(),
-        }
+        TaskGuard { name, liveness: self.clone() }
     }
 
     /// Watches a loop that must come by at least every `max_age`; it counts as fresh now.
     #[must_use = "a heartbeat that never beats fails after its maximal age"]
     pub fn heartbeat(&self, name: &'static str, max_age: Duration) -> Heartbeat {
-        let heartbeat = Heartbeat {
-            name,
-            max_age,
-            liveness: self.clone(),
-        };
+        let heartbeat = Heartbeat { name, max_age, liveness: self.clone() };
         heartbeat.beat();
         heartbeat
     }
@@ -154,9 +136,7 @@ impl Liveness {
         let now = (self.monotonic)();
         let checks = lock(&self.checks);
         let verdicts = checks.iter().map(|(name, check)| (*name, check.fault(now)));
-        verdicts
-            .filter_map(|(name, fault)| fault.map(|reason| FailedCheck { name, reason }))
-            .collect()
+        verdicts.filter_map(|(name, fault)| fault.map(|reason| FailedCheck { name, reason })).collect()
     }
 
     /// The names of all checks, sorted.
@@ -184,9 +164,7 @@ impl Check {
 impl fmt::Debug for Liveness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let checks = lock(&self.checks);
-        f.debug_struct("Liveness")
-            .field("checks", &*checks)
-            .finish_non_exhaustive()
+        f.debug_struct("Liveness").field("checks", &*checks).finish_non_exhaustive()
     }
 }
 
@@ -224,10 +202,7 @@ pub struct Heartbeat {
 impl Heartbeat {
     /// Tells that the loop came by.
     pub fn beat(&self) {
-        let beating = Check::Beating {
-            last: (self.liveness.monotonic)(),
-            max_age: self.max_age,
-        };
+        let beating = Check::Beating { last: (self.liveness.monotonic)(), max_age: self.max_age };
         lock(&self.liveness.checks).insert(self.name, beating);
     }
 }

@@ -63,16 +63,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> io::Result<()> {
-    let Arguments {
-        listen,
-        limits,
-        call_log,
-        tls,
-        ca_out,
-        behaviour,
-        keys,
-        exit_with_stdin,
-    } = arguments;
+    let Arguments { listen, limits, call_log, tls, ca_out, behaviour, keys, exit_with_stdin } = arguments;
     let behaviour: Behaviour = match behaviour {
         Some(path) => serde_json::from_slice(&fs::read(path)?)?,
         None => Behaviour::default(),
@@ -87,7 +78,7 @@ async fn run(arguments: Arguments) -> io::Result<()> {
     .await?;
     sandbox.on_call(log);
     for key in &keys {
-        sandbox.new_user_with_key(key);
+        let _user = sandbox.new_user_with_key(key);
     }
     if let (Some(path), Some(pem)) = (ca_out, sandbox.ca_pem()) {
         fs::write(path, pem)?;

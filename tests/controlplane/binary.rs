@@ -12,12 +12,7 @@ use super::process::tail;
 use super::{Error, Progress};
 
 /// The programs inside the one that is built, each reached by a link of its name.
-pub(super) const PROGRAMS: [&str; 4] = [
-    "etcd",
-    "kube-apiserver",
-    "kube-controller-manager",
-    "kubectl",
-];
+pub(super) const PROGRAMS: [&str; 4] = ["etcd", "kube-apiserver", "kube-controller-manager", "kubectl"];
 
 /// What go.mod asks for, and the Kubernetes release built from it.
 const NEEDED: &str = "1.26";
@@ -27,32 +22,25 @@ const KUBERNETES: &str = "v1.36.3";
 const LDFLAGS: &str = "-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3 \
     -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36";
 /// Packages that one build compiles: only for a person to see how far it is.
-const PACKAGES: usize = 2000;
+const PACKAGES: usize = 2700;
 const HEARTBEAT: u32 = 20;
 
 /// The folder that holds the built programs; builds them when they are not there yet.
 pub(super) fn folder(progress: &Progress) -> Result<PathBuf, Error> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("controlplane");
-    let folder = target_folder()
-        .join("testbed")
-        .join(format!("controlplane-{}", fingerprint(&sources)?));
+    let folder = target_folder().join("testbed").join(format!("controlplane-{}", fingerprint(&sources)?));
     fs::create_dir_all(&folder).map_err(Error::io(format!("create {}", folder.display())))?;
 
     // One build at a time; whoever waited finds it done.
     let lock_file = folder.join("lock");
-    let lock =
-        File::create(&lock_file).map_err(Error::io(format!("create {}", lock_file.display())))?;
+    let lock = File::create(&lock_file).map_err(Error::io(format!("create {}", lock_file.display())))?;
     if lock.try_lock().is_err() {
         progress.say("waiting for another process that builds the control plane");
-        lock.lock()
-            .map_err(Error::io(format!("lock {}", lock_file.display())))?;
+        lock.lock().map_err(Error::io(format!("lock {}", lock_file.display())))?;
     }
     let program = folder.join("kube");
     if program.is_file() {
-        progress.say(format!(
-            "Kubernetes {KUBERNETES}, built before from Go modules, in {}",
-            folder.display()
-        ));
+        progress.say(format!("Kubernetes {KUBERNETES}, built before from Go modules, in {}", folder.display()));
     } else {
         require_go()?;
         build(&sources, &folder, progress)?;
@@ -63,9 +51,7 @@ pub(super) fn folder(progress: &Progress) -> Result<PathBuf, Error> {
 fn target_folder() -> PathBuf {
     match std::env::var_os("CARGO_TARGET_DIR") {
         Some(folder) => PathBuf::from(folder),
-        None => Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("..")
-            .join("target"),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join("target"),
     }
 }
 
@@ -84,11 +70,7 @@ fn fingerprint(sources: &Path) -> Result<String, Error> {
 }
 
 fn require_go() -> Result<(), Error> {
-    let found = match Command::new("go")
-        .args(["env", "GOVERSION"])
-        .env("GOTOOLCHAIN", "local")
-        .output()
-    {
+    let found = match Command::new("go").args(["env", "GOVERSION"]).env("GOTOOLCHAIN", "local").output() {
         Err(_) => "and there is no go on PATH".to_owned(),
         Ok(output) => {
             let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
@@ -98,10 +80,7 @@ fn require_go() -> Result<(), Error> {
             format!("and the go on PATH is {version:?}")
         }
     };
-    Err(Error::NoGo {
-        needed: NEEDED,
-        found,
-    })
+    Err(Error::NoGo { needed: NEEDED, found })
 }
 
 /// The minor release in `go1.26.8`, `go1.27rc1` or `go1.26.8 X:boringcrypto`.
@@ -120,15 +99,7 @@ fn build(sources: &Path, folder: &Path, progress: &Progress) -> Result<(), Error
     // A build that was interrupted must never be taken for a finished one.
     let unfinished = folder.join("kube.unfinished");
     let mut go = Command::new("go")
-        .args([
-            "build",
-            "-v",
-            "-trimpath",
-            "-buildvcs=false",
-            "-ldflags",
-            LDFLAGS,
-            "-o",
-        ])
+        .args(["build", "-v", "-trimpath", "-buildvcs=false", "-ldflags", LDFLAGS, "-o"])
         .arg(&unfinished)
         .arg(".")
         .current_dir(sources)
@@ -160,8 +131,7 @@ fn build(sources: &Path, folder: &Path, progress: &Progress) -> Result<(), Error
     for name in PROGRAMS {
         link("kube", &folder.join(name))?;
     }
-    fs::rename(&unfinished, folder.join("kube"))
-        .map_err(Error::io("move the built program into place"))?;
+    fs::rename(&unfinished, folder.join("kube")).map_err(Error::io("move the built program into place"))?;
     progress.say(format!("built in {} s", quarters / 4));
     Ok(())
 }
@@ -171,10 +141,7 @@ fn heartbeat(log: &Path, seconds: u32) -> String {
     let mut text = String::new();
     // Only for the eye: an unreadable log counts as an empty one.
     let _ = File::open(log).and_then(|mut file| file.read_to_string(&mut text));
-    let fetched = text
-        .lines()
-        .filter(|line| line.starts_with("go: downloading"))
-        .count();
+    let fetched = text.lines().filter(|line| line.starts_with("go: downloading")).count();
     let compiled = text.lines().count() - fetched;
     format!(
         "still building after {seconds} s: {fetched} modules fetched, {compiled} of about {PACKAGES} packages compiled"

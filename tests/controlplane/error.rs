@@ -131,9 +131,6 @@ impl Error {
     where
         E: std::error::Error + Send + Sync + 'static,
     {
-        move |source| Self::Make {
-            what,
-            source: Box::new(source),
-        }
+        move |source| Self::Make { what, source: Box::new(source) }
     }
 }

@@ -5,9 +5,7 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use kube::config::{
-    AuthInfo, Cluster, Context, Kubeconfig, NamedAuthInfo, NamedCluster, NamedContext,
-};
+use kube::config::{AuthInfo, Cluster, Context, Kubeconfig, NamedAuthInfo, NamedCluster, NamedContext};
 use secrecy::SecretString;
 
 use super::Error;
@@ -24,8 +22,7 @@ rules:
 /// Writes the keys that sign service-account tokens, the administrator's token and the audit policy.
 /// Returns the administrator's token.
 pub(super) fn write_all(folder: &Path) -> Result<SecretString, Error> {
-    let keys = rcgen::KeyPair::generate()
-        .map_err(Error::make("the keys that sign service-account tokens"))?;
+    let keys = rcgen::KeyPair::generate().map_err(Error::make("the keys that sign service-account tokens"))?;
     write_private(&folder.join("sa.key"), keys.serialize_pem().as_bytes())?;
     write_private(&folder.join("sa.pub"), keys.public_key_pem().as_bytes())?;
     let token = uuid::Uuid::new_v4().simple().to_string();
@@ -42,12 +39,7 @@ pub(super) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     if path.exists() {
         fs::remove_file(path).map_err(failed())?;
     }
-    let mut file: File = File::options()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(failed())?;
+    let mut file: File = File::options().write(true).create_new(true).mode(0o600).open(path).map_err(failed())?;
     file.write_all(bytes).map_err(failed())
 }
 
@@ -62,10 +54,7 @@ pub(super) fn cluster(server: &str, ca_file: &Path) -> Cluster {
 
 /// A user that shows `token`.
 pub(super) fn bearer(token: SecretString) -> AuthInfo {
-    AuthInfo {
-        token: Some(token),
-        ..AuthInfo::default()
-    }
+    AuthInfo { token: Some(token), ..AuthInfo::default() }
 }
 
 /// Writes a kubeconfig with one cluster, one user and one context, all called `testbed`.
@@ -79,16 +68,8 @@ pub(super) fn write_kubeconfig(
     let kubeconfig = Kubeconfig {
         kind: Some("Config".to_owned()),
         api_version: Some("v1".to_owned()),
-        clusters: vec![NamedCluster {
-            name: name(),
-            cluster: Some(cluster),
-            ..NamedCluster::default()
-        }],
-        auth_infos: vec![NamedAuthInfo {
-            name: name(),
-            auth_info: Some(user),
-            ..NamedAuthInfo::default()
-        }],
+        clusters: vec![NamedCluster { name: name(), cluster: Some(cluster), ..NamedCluster::default() }],
+        auth_infos: vec![NamedAuthInfo { name: name(), auth_info: Some(user), ..NamedAuthInfo::default() }],
         contexts: vec![NamedContext {
             name: name(),
             context: Some(Context {
@@ -121,10 +102,7 @@ mod tests {
 
         write_kubeconfig(&path, place, bearer("t0ken".into()), Some("shop")).unwrap();
 
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         let read = Kubeconfig::read_from(&path).unwrap();
         assert_eq!(read.current_context.as_deref(), Some("testbed"));
         assert!(fs::read_to_string(&path).unwrap().contains("t0ken"));

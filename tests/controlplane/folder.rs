@@ -20,24 +20,14 @@ pub(super) struct Folder {
 
 impl Folder {
     pub(super) fn create(options: &Options) -> Result<Self, Error> {
-        let (path, existed) = if let Some(dir) = &options.dir {
-            given(dir)?
-        } else {
-            (temporary()?, false)
-        };
+        let (path, existed) = if let Some(dir) = &options.dir { given(dir)? } else { (temporary()?, false) };
         // Locked before it has its name: whoever sees it must not find it free.
         let (unnamed, named) = (path.join("owner.new"), path.join(LOCK));
-        let lock =
-            File::create(&unnamed).map_err(Error::io(format!("create {}", unnamed.display())))?;
-        lock.lock()
-            .map_err(Error::io(format!("lock {}", unnamed.display())))?;
+        let lock = File::create(&unnamed).map_err(Error::io(format!("create {}", unnamed.display())))?;
+        lock.lock().map_err(Error::io(format!("lock {}", unnamed.display())))?;
         fs::rename(&unnamed, &named).map_err(Error::io(format!("create {}", named.display())))?;
         // Somebody else's folder is not ours to remove.
-        let mut folder = Self {
-            path,
-            keep: existed,
-            _lock: lock,
-        };
+        let mut folder = Self { path, keep: existed, _lock: lock };
         if options.keep {
             folder.keep()?;
         }
@@ -80,10 +70,7 @@ fn temporary() -> Result<PathBuf, Error> {
     let folder = tempfile::Builder::new()
         .prefix(PREFIX)
         .tempdir_in(&parent)
-        .map_err(Error::io(format!(
-            "create a folder in {}",
-            parent.display()
-        )))?;
+        .map_err(Error::io(format!("create a folder in {}", parent.display())))?;
     Ok(folder.keep())
 }
 
@@ -94,10 +81,7 @@ fn sweep(parent: &Path) {
     };
     for entry in entries.flatten() {
         let path = entry.path();
-        let ours = entry
-            .file_name()
-            .to_str()
-            .is_some_and(|name| name.starts_with(PREFIX));
+        let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
         if ours && is_abandoned(&path) {
             let _ = fs::remove_dir_all(&path);
         }
@@ -119,17 +103,10 @@ mod tests {
     #[test]
     fn a_folder_goes_with_its_owner_and_its_owner_only() {
         let parent = tempfile::tempdir().unwrap();
-        let place = |name: &str| Options {
-            dir: Some(parent.path().join(name)),
-            ..Options::default()
-        };
+        let place = |name: &str| Options { dir: Some(parent.path().join(name)), ..Options::default() };
 
         let living = Folder::create(&place("bunq-controlplane-living")).unwrap();
-        let kept = Folder::create(&Options {
-            keep: true,
-            ..place("bunq-controlplane-kept")
-        })
-        .unwrap();
+        let kept = Folder::create(&Options { keep: true, ..place("bunq-controlplane-kept") }).unwrap();
         let kept_path = kept.path().to_owned();
         drop(kept);
         let killed = parent.path().join("bunq-controlplane-killed");

@@ -19,11 +19,7 @@ pub struct Kubectl {
 impl Kubectl {
     pub(super) fn new(program: PathBuf, kubeconfig: PathBuf, folder: &Path) -> Self {
         // Its cache goes by host and port, and ports come back with other servers behind them.
-        Self {
-            program,
-            kubeconfig,
-            cache: folder.join("kubectl-cache"),
-        }
+        Self { program, kubeconfig, cache: folder.join("kubectl-cache") }
     }
 
     /// The kubeconfig it uses.
@@ -41,27 +37,18 @@ impl Kubectl {
     /// The same kubectl as somebody else.
     #[must_use]
     pub fn with_kubeconfig(&self, kubeconfig: &Path) -> Self {
-        Self {
-            kubeconfig: kubeconfig.to_owned(),
-            ..self.clone()
-        }
+        Self { kubeconfig: kubeconfig.to_owned(), ..self.clone() }
     }
 
     /// Runs kubectl and returns what it wrote to standard output.
     pub async fn run(&self, args: &[&str]) -> Result<String, Error> {
-        let output = self
-            .command(args)
-            .stdin(Stdio::null())
-            .output()
-            .await
-            .map_err(Error::io("run kubectl"))?;
+        let output = self.command(args).stdin(Stdio::null()).output().await.map_err(Error::io("run kubectl"))?;
         finish(args, &output)
     }
 
     /// Applies the manifests in `yaml` on the server's side.
     pub async fn apply_stdin(&self, yaml: &str) -> Result<String, Error> {
-        self.run_with_stdin(&["apply", "--server-side", "-f", "-"], yaml)
-            .await
+        self.run_with_stdin(&["apply", "--server-side", "-f", "-"], yaml).await
     }
 
     /// Runs kubectl with `input` on its standard input.

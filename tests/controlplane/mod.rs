@@ -7,6 +7,7 @@
 //!
 //! There is no kubelet: pods do not run.
 
+pub mod audit;
 mod binary;
 mod error;
 mod files;

@@ -11,12 +11,8 @@ use super::{Error, files};
 /// Copies one context of `source` to the kubeconfig `admin`. Returns the server's URL.
 pub(super) fn import(source: &Path, context: Option<&str>, admin: &Path) -> Result<String, Error> {
     let kubeconfig = read(source)?;
-    let no_cluster = || Error::NoCluster {
-        path: source.to_owned(),
-    };
-    let name = context
-        .or(kubeconfig.current_context.as_deref())
-        .ok_or_else(no_cluster)?;
+    let no_cluster = || Error::NoCluster { path: source.to_owned() };
+    let name = context.or(kubeconfig.current_context.as_deref()).ok_or_else(no_cluster)?;
     let context = kubeconfig
         .contexts
         .iter()
@@ -38,9 +34,7 @@ pub(super) fn import(source: &Path, context: Option<&str>, admin: &Path) -> Resu
 /// The one cluster in a kubeconfig of our own making.
 pub(super) fn only_cluster(path: &Path) -> Result<Cluster, Error> {
     let kubeconfig = read(path)?;
-    find_cluster(&kubeconfig, "testbed").ok_or_else(|| Error::NoCluster {
-        path: path.to_owned(),
-    })
+    find_cluster(&kubeconfig, "testbed").ok_or_else(|| Error::NoCluster { path: path.to_owned() })
 }
 
 /// Writes the certificates that the cluster is trusted by; an empty file when they are the system's.
@@ -58,16 +52,9 @@ pub(super) fn write_ca(cluster: &Cluster, ca_file: &Path) -> Result<(), Error> {
 }
 
 fn read(path: &Path) -> Result<Kubeconfig, Error> {
-    Kubeconfig::read_from(path).map_err(|source| Error::Kubeconfig {
-        path: path.to_owned(),
-        source: Box::new(source),
-    })
+    Kubeconfig::read_from(path).map_err(|source| Error::Kubeconfig { path: path.to_owned(), source: Box::new(source) })
 }
 
 fn find_cluster(kubeconfig: &Kubeconfig, name: &str) -> Option<Cluster> {
-    kubeconfig
-        .clusters
-        .iter()
-        .find(|entry| entry.name == name)
-        .and_then(|entry| entry.cluster.clone())
+    kubeconfig.clusters.iter().find(|entry| entry.name == name).and_then(|entry| entry.cluster.clone())
 }

@@ -27,19 +27,13 @@ impl ControlPlane {
     /// Starts a control plane, or joins the cluster that the user names; builds what is missing first.
     pub async fn start(options: Options) -> Result<Self, Error> {
         let progress = options.progress.clone();
-        let resolved = tokio::task::spawn_blocking(move || resolve(&progress))
-            .await
-            .map_err(Error::make("a control plane"))?;
+        let resolved =
+            tokio::task::spawn_blocking(move || resolve(&progress)).await.map_err(Error::make("a control plane"))?;
         match resolved? {
-            Source::Named {
-                kubeconfig,
-                context,
-                kubectl,
-            } => Self::existing(&kubeconfig, context.as_deref(), &kubectl, &options),
-            Source::Programs {
-                folder,
-                stop_at_eof,
-            } => Self::own(&folder, stop_at_eof, &options).await,
+            Source::Named { kubeconfig, context, kubectl } => {
+                Self::existing(&kubeconfig, context.as_deref(), &kubectl, &options)
+            }
+            Source::Programs { folder, stop_at_eof } => Self::own(&folder, stop_at_eof, &options).await,
         }
     }
 
@@ -56,15 +50,7 @@ impl ControlPlane {
         let ca_file = folder.path().join("ca.crt");
         named::write_ca(&named::only_cluster(&admin_kubeconfig)?, &ca_file)?;
         let kubectl = link_kubectl(&folder, kubectl, &admin_kubeconfig)?;
-        Ok(Self {
-            servers: None,
-            folder,
-            server_url,
-            ca_file,
-            admin_kubeconfig,
-            audit_log: None,
-            kubectl,
-        })
+        Ok(Self { servers: None, folder, server_url, ca_file, admin_kubeconfig, audit_log: None, kubectl })
     }
 
     async fn own(programs: &Path, stop_at_eof: bool, options: &Options) -> Result<Self, Error> {
@@ -72,29 +58,15 @@ impl ControlPlane {
         let path = folder.path();
         let admin_kubeconfig = path.join("admin.kubeconfig");
         let audit_log = options.audit.then(|| path.join("audit.log"));
-        let servers =
-            Servers::start(programs, path, &admin_kubeconfig, audit_log.as_deref()).await?;
+        let servers = Servers::start(programs, path, &admin_kubeconfig, audit_log.as_deref()).await?;
         let server_url = servers.url();
-        options.progress.say(format!(
-            "ready at {server_url}, logs and kubeconfig in {}",
-            path.display()
-        ));
+        options.progress.say(format!("ready at {server_url}, logs and kubeconfig in {}", path.display()));
         if !stop_at_eof {
-            options
-                .progress
-                .say("these programs outlive this one if it is killed");
+            options.progress.say("these programs outlive this one if it is killed");
         }
         let ca_file = servers::ca_file(path);
         let kubectl = link_kubectl(&folder, &programs.join("kubectl"), &admin_kubeconfig)?;
-        Ok(Self {
-            servers: Some(servers),
-            folder,
-            server_url,
-            ca_file,
-            admin_kubeconfig,
-            audit_log,
-            kubectl,
-        })
+        Ok(Self { servers: Some(servers), folder, server_url, ca_file, admin_kubeconfig, audit_log, kubectl })
     }
 
     /// The administrator's kubeconfig.
@@ -135,29 +107,12 @@ impl ControlPlane {
 
     /// Makes a kubeconfig that holds a token of a service account which exists.
     /// The token is asked for a day; the server may shorten that.
-    pub async fn service_account_kubeconfig(
-        &self,
-        namespace: &str,
-        name: &str,
-    ) -> Result<PathBuf, Error> {
-        let args = [
-            "create",
-            "token",
-            name,
-            "--namespace",
-            namespace,
-            "--duration",
-            "24h",
-        ];
+    pub async fn service_account_kubeconfig(&self, namespace: &str, name: &str) -> Result<PathBuf, Error> {
+        let args = ["create", "token", name, "--namespace", namespace, "--duration", "24h"];
         let token = self.kubectl.run(&args).await?;
         let path = self.dir().join(format!("{namespace}-{name}.kubeconfig"));
         let user = files::bearer(token.trim().to_owned().into());
-        files::write_kubeconfig(
-            &path,
-            named::only_cluster(&self.admin_kubeconfig)?,
-            user,
-            Some(namespace),
-        )?;
+        files::write_kubeconfig(&path, named::only_cluster(&self.admin_kubeconfig)?, user, Some(namespace))?;
         Ok(path)
     }
 
@@ -175,20 +130,17 @@ impl ControlPlane {
     pub async fn restart_apiserver(&mut self) -> Result<(), Error> {
         match &mut self.servers {
             Some(servers) => servers.restart_apiserver(self.folder.path()).await,
-            None => Err(Error::NotOurs {
-                action: "restart the API server",
-            }),
+            None => Err(Error::NotOurs { action: "restart the API server" }),
         }
     }
 
     /// Ends everything; returns when no process is left.
     pub async fn stop(self) -> Result<(), Error> {
-        tokio::task::spawn_blocking(move || drop(self))
-            .await
-            .map_err(Error::make("an end of the control plane"))
+        tokio::task::spawn_blocking(move || drop(self)).await.map_err(Error::make("an end of the control plane"))
     }
 
-    /// Leaves processes and folder in place when this program ends. Returns the processes' ids.
+    /// Leaves processes and folder in place when this program ends. Returns the processes' ids, to be ended with
+    /// `kill -KILL`: asked politely all at once, the API server waits long for a store that is gone.
     pub fn leave_running(mut self) -> Result<Vec<u32>, Error> {
         self.folder.keep()?;
         let Some(servers) = &mut self.servers else {
@@ -201,10 +153,7 @@ impl ControlPlane {
     /// The processes that were started; none for a cluster that is not ours.
     #[must_use]
     pub fn process_ids(&self) -> Vec<u32> {
-        self.servers
-            .as_ref()
-            .map(Servers::process_ids)
-            .unwrap_or_default()
+        self.servers.as_ref().map(Servers::process_ids).unwrap_or_default()
     }
 
     /// The last lines that a component logged.
@@ -216,9 +165,7 @@ impl ControlPlane {
 
 fn link_kubectl(folder: &Folder, program: &Path, kubeconfig: &Path) -> Result<Kubectl, Error> {
     let link = folder.path().join("kubectl");
-    let program = program
-        .canonicalize()
-        .map_err(Error::io(format!("find {}", program.display())))?;
+    let program = program.canonicalize().map_err(Error::io(format!("find {}", program.display())))?;
     binary::link(program, &link)?;
     Ok(Kubectl::new(link, kubeconfig.to_owned(), folder.path()))
 }
@@ -227,17 +174,10 @@ fn link_kubectl(folder: &Folder, program: &Path, kubeconfig: &Path) -> Result<Ku
 pub(super) async fn client_from(path: &Path) -> Result<kube::Client, Error> {
     // Somebody else in this process may have been first: then it is installed, which is all we want.
     let _ = aws_lc_rs::default_provider().install_default();
-    let unusable = |source| Error::Kubeconfig {
-        path: path.to_owned(),
-        source: Box::new(source),
-    };
+    let unusable = |source| Error::Kubeconfig { path: path.to_owned(), source: Box::new(source) };
     let kubeconfig = Kubeconfig::read_from(path).map_err(unusable)?;
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-        .await
-        .map_err(unusable)?;
+    let config =
+        kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.map_err(unusable)?;
     let server = config.cluster_url.to_string();
-    kube::Client::try_from(config).map_err(|source| Error::Client {
-        server,
-        source: Box::new(source),
-    })
+    kube::Client::try_from(config).map_err(|source| Error::Client { server, source: Box::new(source) })
 }

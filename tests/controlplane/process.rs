@@ -56,21 +56,14 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts `component` out of `programs` with its output appended to a log in `folder`.
-    pub(super) fn start(
-        component: Component,
-        programs: &Path,
-        folder: &Path,
-        args: &[String],
-    ) -> Result<Self, Error> {
+    pub(super) fn start(component: Component, programs: &Path, folder: &Path, args: &[String]) -> Result<Self, Error> {
         let log = log_file(folder, component);
         let output = File::options()
             .create(true)
             .append(true)
             .open(&log)
             .map_err(Error::io(format!("write {}", log.display())))?;
-        let errors = output
-            .try_clone()
-            .map_err(Error::io(format!("write {}", log.display())))?;
+        let errors = output.try_clone().map_err(Error::io(format!("write {}", log.display())))?;
         let mut child = Command::new(programs.join(component.program()))
             .args(args)
             .env("KUBE_STOP_AT_EOF", "1")
@@ -83,13 +76,7 @@ impl Process {
             .spawn()
             .map_err(Error::io(format!("start {component}")))?;
         let stdin = child.stdin.take();
-        Ok(Self {
-            component,
-            child,
-            stdin,
-            log,
-            released: false,
-        })
+        Ok(Self { component, child, stdin, log, released: false })
     }
 
     pub(super) fn id(&self) -> u32 {
@@ -98,38 +85,24 @@ impl Process {
 
     /// An error if the process ended by itself.
     pub(super) fn check(&mut self) -> Result<(), Error> {
-        match self
-            .child
-            .try_wait()
-            .map_err(Error::io(format!("look at {}", self.component)))?
-        {
+        match self.child.try_wait().map_err(Error::io(format!("look at {}", self.component)))? {
             None => Ok(()),
             Some(status) => Err(self.ended(status)),
         }
     }
 
     fn ended(&self, status: ExitStatus) -> Error {
-        Error::Ended {
-            component: self.component,
-            status,
-            tail: tail(&self.log, 20),
-        }
+        Error::Ended { component: self.component, status, tail: tail(&self.log, 20) }
     }
 
     pub(super) fn not_ready(&self, seconds: u64) -> Error {
-        Error::NotReady {
-            component: self.component,
-            seconds,
-            tail: tail(&self.log, 20),
-        }
+        Error::NotReady { component: self.component, seconds, tail: tail(&self.log, 20) }
     }
 
     /// Lets the process live on when this one ends.
     pub(super) fn release(&mut self) -> Result<(), Error> {
         if let Some(mut stdin) = self.stdin.take() {
-            stdin
-                .write_all(b"1")
-                .map_err(Error::io(format!("release {}", self.component)))?;
+            stdin.write_all(b"1").map_err(Error::io(format!("release {}", self.component)))?;
         }
         self.released = true;
         Ok(())
@@ -169,17 +142,27 @@ pub(super) fn tail(log: &Path, count: usize) -> String {
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text.lines().collect();
     let from = lines.len().saturating_sub(count);
-    lines
-        .iter()
-        .skip(from)
-        .copied()
-        .collect::<Vec<_>>()
-        .join("\n")
+    lines.iter().skip(from).copied().collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::controlplane::{Progress, binary, servers};
+
+    #[test]
+    fn a_server_ends_by_itself_when_whoever_started_it_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let programs = binary::folder(&Progress::silent()).unwrap();
+        let args = servers::etcd_args(&folder.path().join("data"), 0, 0);
+        let mut etcd = Process::start(Component::Etcd, &programs, folder.path(), &args).unwrap();
+        etcd.check().unwrap();
+
+        // What the system does when a process dies.
+        drop(etcd.stdin.take());
+
+        assert!(etcd.child.wait().unwrap().success());
+    }
 
     #[test]
     fn the_tail_of_a_log_is_its_last_lines() {

@@ -28,9 +28,7 @@ pub(super) enum Source {
 /// Reads the environment and says what it decides. Blocks for minutes when there is something to build.
 pub(super) fn resolve(progress: &Progress) -> Result<Source, Error> {
     if let Some(kubeconfig) = path_from("TESTBED_KUBECONFIG") {
-        let context = env::var("TESTBED_CONTEXT")
-            .ok()
-            .filter(|name| !name.is_empty());
+        let context = env::var("TESTBED_CONTEXT").ok().filter(|name| !name.is_empty());
         progress.say(format!(
             "using the cluster in {} ({}), as TESTBED_KUBECONFIG says",
             kubeconfig.display(),
@@ -40,17 +38,10 @@ pub(super) fn resolve(progress: &Progress) -> Result<Source, Error> {
             Some(kubectl) => kubectl,
             None => programs(progress)?.0.join("kubectl"),
         };
-        return Ok(Source::Named {
-            kubeconfig,
-            context,
-            kubectl,
-        });
+        return Ok(Source::Named { kubeconfig, context, kubectl });
     }
     let (folder, stop_at_eof) = programs(progress)?;
-    Ok(Source::Programs {
-        folder,
-        stop_at_eof,
-    })
+    Ok(Source::Programs { folder, stop_at_eof })
 }
 
 fn programs(progress: &Progress) -> Result<(PathBuf, bool), Error> {
@@ -62,10 +53,7 @@ fn programs(progress: &Progress) -> Result<(PathBuf, bool), Error> {
             return Err(Error::IncompleteAssets { folder, program });
         }
     }
-    progress.say(format!(
-        "using the programs in {}, as KUBEBUILDER_ASSETS says",
-        folder.display()
-    ));
+    progress.say(format!("using the programs in {}, as KUBEBUILDER_ASSETS says", folder.display()));
     if !folder.join("kube-controller-manager").is_file() {
         progress.say(
             "it has no kube-controller-manager: nothing collects garbage, ends namespaces or fills aggregated roles",
@@ -75,14 +63,10 @@ fn programs(progress: &Progress) -> Result<(PathBuf, bool), Error> {
 }
 
 fn path_from(variable: &str) -> Option<PathBuf> {
-    env::var_os(variable)
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from)
+    env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 fn on_path(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
-    env::split_paths(&path)
-        .map(|folder: PathBuf| folder.join(program))
-        .find(|file: &PathBuf| Path::is_file(file))
+    env::split_paths(&path).map(|folder: PathBuf| folder.join(program)).find(|file: &PathBuf| Path::is_file(file))
 }

@@ -59,15 +59,9 @@ impl Servers {
         let [client, peer, port] = free_ports()?;
         let data = folder.join("etcd");
         if data.exists() {
-            std::fs::remove_dir_all(&data)
-                .map_err(Error::io(format!("remove {}", data.display())))?;
+            std::fs::remove_dir_all(&data).map_err(Error::io(format!("remove {}", data.display())))?;
         }
-        let etcd = Process::start(
-            Component::Etcd,
-            programs,
-            folder,
-            &etcd_args(&data, client, peer),
-        )?;
+        let etcd = Process::start(Component::Etcd, programs, folder, &etcd_args(&data, client, peer))?;
         let apiserver_args = apiserver_args(folder, client, port, audit_log);
         let apiserver = Process::start(Component::ApiServer, programs, folder, &apiserver_args)?;
         let mut servers = Self {
@@ -82,17 +76,9 @@ impl Servers {
         let cluster = files::cluster(&servers.url(), &ca_file(folder));
         files::write_kubeconfig(kubeconfig, cluster, files::bearer(token.clone()), None)?;
         servers.wait_until_ready(folder).await?;
-        if programs
-            .join(Component::ControllerManager.program())
-            .is_file()
-        {
+        if programs.join(Component::ControllerManager.program()).is_file() {
             let args = manager_args(folder, kubeconfig);
-            servers.manager = Some(Process::start(
-                Component::ControllerManager,
-                programs,
-                folder,
-                &args,
-            )?);
+            servers.manager = Some(Process::start(Component::ControllerManager, programs, folder, &args)?);
         }
         Ok(servers)
     }
@@ -102,12 +88,7 @@ impl Servers {
         let mut attempt = 1;
         loop {
             self.apiserver.stop();
-            self.apiserver = Process::start(
-                Component::ApiServer,
-                &self.programs,
-                folder,
-                &self.apiserver_args,
-            )?;
+            self.apiserver = Process::start(Component::ApiServer, &self.programs, folder, &self.apiserver_args)?;
             match self.wait_until_ready(folder).await {
                 Err(Error::Ended { tail, .. }) if attempt < ATTEMPTS && port_was_taken(&tail) => {
                     attempt += 1;
@@ -122,15 +103,11 @@ impl Servers {
     }
 
     pub(super) fn process_ids(&self) -> Vec<u32> {
-        [
-            Some(&self.etcd),
-            Some(&self.apiserver),
-            self.manager.as_ref(),
-        ]
-        .into_iter()
-        .flatten()
-        .map(Process::id)
-        .collect()
+        [Some(&self.etcd), Some(&self.apiserver), self.manager.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(Process::id)
+            .collect()
     }
 
     pub(super) fn release(&mut self) -> Result<(), Error> {
@@ -141,10 +118,7 @@ impl Servers {
 
     async fn wait_until_ready(&mut self, folder: &Path) -> Result<(), Error> {
         let within = Duration::from_secs(READY_WITHIN_SECONDS);
-        if tokio::time::timeout(within, self.until_ready(folder))
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(within, self.until_ready(folder)).await.is_err() {
             return Err(self.apiserver.not_ready(READY_WITHIN_SECONDS));
         }
         // The loop ends early when a server did; say which.
@@ -195,20 +169,13 @@ fn free_ports() -> Result<[u16; 3], Error> {
     let find = || -> io::Result<[u16; 3]> {
         let listeners = [listen()?, listen()?, listen()?];
         let [a, b, c] = &listeners;
-        Ok([
-            a.local_addr()?.port(),
-            b.local_addr()?.port(),
-            c.local_addr()?.port(),
-        ])
+        Ok([a.local_addr()?.port(), b.local_addr()?.port(), c.local_addr()?.port()])
     };
     find().map_err(Error::io("find free ports on 127.0.0.1"))
 }
 
-fn etcd_args(data: &Path, client: u16, peer: u16) -> Vec<String> {
-    let (client, peer) = (
-        format!("http://127.0.0.1:{client}"),
-        format!("http://127.0.0.1:{peer}"),
-    );
+pub(super) fn etcd_args(data: &Path, client: u16, peer: u16) -> Vec<String> {
+    let (client, peer) = (format!("http://127.0.0.1:{client}"), format!("http://127.0.0.1:{peer}"));
     vec![
         "--name=testbed".to_owned(),
         format!("--data-dir={}", data.display()),
@@ -244,6 +211,8 @@ fn apiserver_args(folder: &Path, etcd: u16, port: u16, audit_log: Option<&Path>)
     if let Some(log) = audit_log {
         args.push(format!("--audit-policy-file={}", file("audit-policy.yaml")));
         args.push(format!("--audit-log-path={}", log.display()));
+        // Megabytes before it starts a new file: a test wants one.
+        args.push("--audit-log-maxsize=100000".to_owned());
     }
     args
 }
@@ -251,10 +220,7 @@ fn apiserver_args(folder: &Path, etcd: u16, port: u16, audit_log: Option<&Path>)
 fn manager_args(folder: &Path, kubeconfig: &Path) -> Vec<String> {
     vec![
         format!("--kubeconfig={}", kubeconfig.display()),
-        format!(
-            "--service-account-private-key-file={}",
-            folder.join("sa.key").display()
-        ),
+        format!("--service-account-private-key-file={}", folder.join("sa.key").display()),
         "--leader-elect=false".to_owned(),
         "--secure-port=0".to_owned(),
         "--controllers=garbage-collector-controller,namespace-controller,\

@@ -56,14 +56,7 @@ impl Fault {
     /// A fault for the next call of `method` on a template that begins with `template`.
     #[must_use]
     pub fn new(method: &str, template: &str, kind: FaultKind) -> Self {
-        Self {
-            method: method.to_owned(),
-            template: template.to_owned(),
-            skip: 0,
-            remaining: 1,
-            commits: false,
-            kind,
-        }
+        Self { method: method.to_owned(), template: template.to_owned(), skip: 0, remaining: 1, commits: false, kind }
     }
 
     /// It hits this many calls.

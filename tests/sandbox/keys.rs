@@ -28,20 +28,11 @@ impl ServerKey {
         KEY.get_or_init(Self::generate)
     }
 
-    #[expect(
-        clippy::expect_used,
-        reason = "2048 bits and a fresh key cannot be refused"
-    )]
+    #[expect(clippy::expect_used, reason = "2048 bits and a fresh key cannot be refused")]
     fn generate() -> Self {
         let private = RsaPrivateKey::new(&mut rand::thread_rng(), 2048).expect("generate a key");
-        let public_pem = private
-            .to_public_key()
-            .to_public_key_pem(LineEnding::LF)
-            .expect("encode a public key");
-        Self {
-            signing: SigningKey::new(private),
-            public_pem,
-        }
+        let public_pem = private.to_public_key().to_public_key_pem(LineEnding::LF).expect("encode a public key");
+        Self { signing: SigningKey::new(private), public_pem }
     }
 
     /// PKCS#1 v1.5 with SHA-256 over `body`, in base64.
@@ -60,9 +51,7 @@ pub(crate) fn parse_public_key(pem: &str) -> Option<RsaPublicKey> {
         .split_whitespace()
         .collect();
     let der = STANDARD.decode(base64).ok()?;
-    RsaPublicKey::from_public_key_der(&der)
-        .ok()
-        .filter(|key| key.size() >= 256)
+    RsaPublicKey::from_public_key_der(&der).ok().filter(|key| key.size() >= 256)
 }
 
 /// Whether `signature` (base64) is the key's signature of exactly these bytes.
@@ -70,9 +59,6 @@ pub(crate) fn verify(key: &RsaPublicKey, body: &[u8], signature: &str) -> bool {
     let Ok(bytes) = STANDARD.decode(signature) else {
         return false;
     };
-    Signature::try_from(bytes.as_slice()).is_ok_and(|signature| {
-        VerifyingKey::<Sha256>::new(key.clone())
-            .verify(body, &signature)
-            .is_ok()
-    })
+    Signature::try_from(bytes.as_slice())
+        .is_ok_and(|signature| VerifyingKey::<Sha256>::new(key.clone()).verify(body, &signature).is_ok())
 }

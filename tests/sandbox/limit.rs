@@ -42,10 +42,7 @@ impl Limits {
         let Some(limit) = limit(method, template) else {
             return Ok(());
         };
-        let window = self
-            .seen
-            .entry((caller, method.to_owned(), template))
-            .or_default();
+        let window = self.seen.entry((caller, method.to_owned(), template)).or_default();
         let opened = now - SignedDuration::from_secs(limit.seconds);
         while window.front().is_some_and(|at| *at <= opened) {
             window.pop_front();

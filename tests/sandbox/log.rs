@@ -42,11 +42,7 @@ pub struct Call {
 
 impl std::fmt::Display for Call {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{} {} {} {}",
-            self.at, self.method, self.path, self.status
-        )?;
+        write!(f, "{} {} {} {}", self.at, self.method, self.path, self.status)?;
         if self.mutation {
             write!(f, " {}", self.body)?;
         }
@@ -86,10 +82,7 @@ fn shown_path(ask: &Ask) -> String {
 /// The body; the query of the OAuth endpoints is their body.
 fn shown_body(ask: &Ask) -> Value {
     if matches!(ask.route.template, "auth" | "token") {
-        let fields = ask
-            .query
-            .iter()
-            .map(|(k, v)| (k.clone(), Value::from(v.as_str())));
+        let fields = ask.query.iter().map(|(k, v)| (k.clone(), Value::from(v.as_str())));
         return Value::Object(fields.collect());
     }
     serde_json::from_slice(&ask.body).unwrap_or(Value::Null)
@@ -97,22 +90,12 @@ fn shown_body(ask: &Ask) -> Value {
 
 /// Replaces what must not be read by others.
 fn mask(value: Value) -> Value {
-    const SECRET: [&str; 5] = [
-        "secret",
-        "client_secret",
-        "token",
-        "code",
-        "client_public_key",
-    ];
+    const SECRET: [&str; 5] = ["secret", "client_secret", "token", "code", "client_public_key"];
     match value {
         Value::Object(fields) => fields
             .into_iter()
             .map(|(name, value)| {
-                let value = if SECRET.contains(&name.as_str()) {
-                    Value::from("***")
-                } else {
-                    mask(value)
-                };
+                let value = if SECRET.contains(&name.as_str()) { Value::from("***") } else { mask(value) };
                 (name, value)
             })
             .collect(),
@@ -136,10 +119,7 @@ pub(super) struct CallLog {
 impl CallLog {
     pub(super) fn open(path: Option<&Path>) -> io::Result<Self> {
         let open = |path: &Path| OpenOptions::new().create(true).append(true).open(path);
-        Ok(Self {
-            file: path.map(open).transpose()?,
-            ..Self::default()
-        })
+        Ok(Self { file: path.map(open).transpose()?, ..Self::default() })
     }
 
     pub(super) fn next_seq(&mut self) -> u64 {

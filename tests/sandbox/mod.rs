@@ -46,9 +46,7 @@ pub use self::{
     log::Call,
     options::{Options, Tls},
 };
-use self::{
-    fault::Faults, keys::ServerKey, limit::Limits, log::CallLog, server::Shared, state::State,
-};
+use self::{fault::Faults, keys::ServerKey, limit::Limits, log::CallLog, server::Shared, state::State};
 
 /// A running emulator. Clones share it; it stops with the last one.
 #[derive(Clone)]
@@ -61,6 +59,18 @@ struct Inner {
     origin: String,
     ca_pem: Option<String>,
     server: AbortHandle,
+}
+
+impl std::fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Sandbox").field(&self.inner.origin).finish()
+    }
+}
+
+impl std::fmt::Debug for User {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("User").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 impl Drop for Inner {
@@ -101,14 +111,7 @@ impl Sandbox {
         let (acceptor, ca_pem) = identity.map(|it| (it.acceptor, it.ca_pem)).unzip();
         key.await.map_err(io::Error::other)?;
         let server = tokio::spawn(server::serve(listener, acceptor, Arc::clone(&shared)));
-        Ok(Self {
-            inner: Arc::new(Inner {
-                shared,
-                origin,
-                ca_pem,
-                server: server.abort_handle(),
-            }),
-        })
+        Ok(Self { inner: Arc::new(Inner { shared, origin, ca_pem, server: server.abort_handle() }) })
     }
 
     /// Stops serving: connections close, new ones are refused. The state stays readable.
@@ -167,6 +170,7 @@ impl Sandbox {
     }
 
     /// A new user whose key is the given one, for scripts that need to know it beforehand.
+    #[must_use]
     pub fn new_user_with_key(&self, api_key: &str) -> u64 {
         self.with(|bank| {
             let id = bank.add_user();
@@ -175,7 +179,8 @@ impl Sandbox {
         })
     }
 
-    /// Looks at the bank, or edits it as the account owner would. Nothing is answered meanwhile.
+    /// Looks at the bank, or edits it as the account owner would. Nothing is answered meanwhile,
+    /// and the emulator's own methods must not be called inside.
     pub fn with<R>(&self, look: impl FnOnce(&mut Bank) -> R) -> R {
         let mut state = server::lock(&self.inner.shared);
         state.settle();
@@ -238,19 +243,12 @@ impl Sandbox {
     #[must_use]
     pub fn count(&self, method: &str, template: &str) -> usize {
         let fits = |call: &&Call| call.method == method && call.template == template;
-        server::lock(&self.inner.shared)
-            .log
-            .calls
-            .iter()
-            .filter(fits)
-            .count()
+        server::lock(&self.inner.shared).log.calls.iter().filter(fits).count()
     }
 
     /// Hears of every call; it must not call back into the emulator.
     pub fn on_call(&self, listener: impl Fn(&Call) + Send + 'static) {
-        server::lock(&self.inner.shared)
-            .log
-            .listen(Box::new(listener));
+        server::lock(&self.inner.shared).log.listen(Box::new(listener));
     }
 }
 

@@ -26,10 +26,7 @@ pub(crate) struct Ask {
 impl Ask {
     /// A query parameter.
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
-        self.query
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// The body as JSON; an empty one is null.
@@ -37,8 +34,7 @@ impl Ask {
         if self.body.is_empty() {
             return Ok(Value::Null);
         }
-        serde_json::from_slice(&self.body)
-            .map_err(|_| Refusal::new(400, "The request body is not valid JSON."))
+        serde_json::from_slice(&self.body).map_err(|_| Refusal::new(400, "The request body is not valid JSON."))
     }
 
     /// The body as an object; a missing body and `[]` are empty objects, as in PHP.
@@ -94,19 +90,12 @@ pub(crate) type Outcome = Result<Reply, Refusal>;
 
 impl Refusal {
     pub(crate) fn new(status: u16, text: impl Into<String>) -> Self {
-        Self {
-            status,
-            texts: vec![text.into()],
-            additional: None,
-        }
+        Self { status, texts: vec![text.into()], additional: None }
     }
 
     /// One text for a wrong key, a dead key and a wrong address (`bunq-api §6`).
     pub(crate) fn credentials() -> Self {
-        Self::new(
-            400,
-            "User credentials are incorrect. Incorrect API key or IP address.",
-        )
+        Self::new(400, "User credentials are incorrect. Incorrect API key or IP address.")
     }
 
     /// A token that is unknown or of the wrong kind.
@@ -122,10 +111,7 @@ impl Refusal {
     pub(crate) fn signature_required(url: &str) -> Self {
         Self {
             additional: Some(json!([{"url_together_post": url}])),
-            ..Self::new(
-                466,
-                "For this operation a request signature is required. Check the urls for more information.",
-            )
+            ..Self::new(466, "For this operation a request signature is required. Check the urls for more information.")
         }
     }
 
@@ -136,10 +122,7 @@ impl Refusal {
     pub(crate) fn superfluous<'a>(fields: impl IntoIterator<Item = &'a str>) -> Self {
         Self {
             status: 400,
-            texts: fields
-                .into_iter()
-                .map(|field| format!("Superfluous field \"{field}\"."))
-                .collect(),
+            texts: fields.into_iter().map(|field| format!("Superfluous field \"{field}\".")).collect(),
             additional: None,
         }
     }

@@ -77,38 +77,22 @@ fn user_route(user: u64, rest: &[&str]) -> Option<(Endpoint, &'static str)> {
     let found = match rest {
         [] => (Endpoint::User(user), "user/{u}"),
         [it] if *it == CLIENT => (Endpoint::OauthClients(user), "user/{u}/oauth-client"),
-        [it, c] if *it == CLIENT => (
-            Endpoint::OauthClient(user, id(c)?),
-            "user/{u}/oauth-client/{c}",
-        ),
-        [it, c, url] if *it == CLIENT && *url == URL => (
-            Endpoint::CallbackUrls(user, id(c)?),
-            "user/{u}/oauth-client/{c}/callback-url",
-        ),
-        [it, c, url, m] if *it == CLIENT && *url == URL => (
-            Endpoint::CallbackUrl(user, id(c)?, id(m)?),
-            "user/{u}/oauth-client/{c}/callback-url/{m}",
-        ),
-        [it] if *it == CREDENTIAL => (
-            Endpoint::Credentials(user),
-            "user/{u}/credential-password-ip",
-        ),
-        [it, p] if *it == CREDENTIAL => (
-            Endpoint::Credential(user, id(p)?),
-            "user/{u}/credential-password-ip/{p}",
-        ),
-        [it, p, "ip"] if *it == CREDENTIAL => (
-            Endpoint::PermittedIps(user, id(p)?),
-            "user/{u}/credential-password-ip/{p}/ip",
-        ),
-        [it, p, "ip", i] if *it == CREDENTIAL => (
-            Endpoint::PermittedIp(user, id(p)?, id(i)?),
-            "user/{u}/credential-password-ip/{p}/ip/{i}",
-        ),
-        ["monetary-account-bank"] => (
-            Endpoint::MonetaryAccounts(user),
-            "user/{u}/monetary-account-bank",
-        ),
+        [it, c] if *it == CLIENT => (Endpoint::OauthClient(user, id(c)?), "user/{u}/oauth-client/{c}"),
+        [it, c, url] if *it == CLIENT && *url == URL => {
+            (Endpoint::CallbackUrls(user, id(c)?), "user/{u}/oauth-client/{c}/callback-url")
+        }
+        [it, c, url, m] if *it == CLIENT && *url == URL => {
+            (Endpoint::CallbackUrl(user, id(c)?, id(m)?), "user/{u}/oauth-client/{c}/callback-url/{m}")
+        }
+        [it] if *it == CREDENTIAL => (Endpoint::Credentials(user), "user/{u}/credential-password-ip"),
+        [it, p] if *it == CREDENTIAL => (Endpoint::Credential(user, id(p)?), "user/{u}/credential-password-ip/{p}"),
+        [it, p, "ip"] if *it == CREDENTIAL => {
+            (Endpoint::PermittedIps(user, id(p)?), "user/{u}/credential-password-ip/{p}/ip")
+        }
+        [it, p, "ip", i] if *it == CREDENTIAL => {
+            (Endpoint::PermittedIp(user, id(p)?, id(i)?), "user/{u}/credential-password-ip/{p}/ip/{i}")
+        }
+        ["monetary-account-bank"] => (Endpoint::MonetaryAccounts(user), "user/{u}/monetary-account-bank"),
         _ => return None,
     };
     Some(found)

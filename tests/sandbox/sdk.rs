@@ -34,9 +34,7 @@ const ROWS: [&str; 10] = [
 /// A row that failed, with the SDK's words; or what stopped the check: no Python, no registry.
 pub async fn bunq_sdk_accepts_the_emulator(version: &str) -> Result<(), String> {
     let python = python_with_sdk(version.to_owned()).await?;
-    let sandbox = Sandbox::start(Options::default())
-        .await
-        .map_err(|error| format!("start the emulator: {error}"))?;
+    let sandbox = Sandbox::start(Options::default()).await.map_err(|error| format!("start the emulator: {error}"))?;
     let check = Path::new(env!("CARGO_MANIFEST_DIR")).join("sandbox/sdk/check.py");
     let output = Command::new(python)
         .arg(check)
@@ -58,10 +56,7 @@ pub async fn bunq_sdk_accepts_the_emulator(version: &str) -> Result<(), String> 
     if output.status.success() {
         Ok(())
     } else {
-        Err(format!(
-            "bunq_sdk {version}: {}\n{rows}\n{words}",
-            output.status
-        ))
+        Err(format!("bunq_sdk {version}: {}\n{rows}\n{words}", output.status))
     }
 }
 
@@ -79,21 +74,12 @@ async fn python_with_sdk(version: String) -> Result<PathBuf, String> {
     let python = home.join("bin/python");
     let complete = home.join("complete");
     if !complete.exists() {
-        run(Command::new("python3")
-            .args(["-m", "venv", "--clear"])
-            .arg(&home))
-        .await?;
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home)).await?;
         run(Command::new(&python)
-            .args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-            ])
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
             .arg(format!("bunq_sdk=={version}")))
         .await?;
-        fs::write(&complete, &version).map_err(|error| format!("mark {home:?}: {error}"))?;
+        fs::write(&complete, &version).map_err(|error| format!("mark {}: {error}", home.display()))?;
     }
     Ok(python)
 }
@@ -107,26 +93,17 @@ fn lock(folder: &Path, file: &Path) -> io::Result<File> {
 }
 
 async fn run(command: &mut Command) -> Result<(), String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .map_err(|error| format!("run {:?}: {error}", command.as_std()))?;
+    let output =
+        command.stdin(Stdio::null()).output().await.map_err(|error| format!("run {:?}: {error}", command.as_std()))?;
     if output.status.success() {
         return Ok(());
     }
     let words = String::from_utf8_lossy(&output.stderr);
-    Err(format!(
-        "{:?}: {}\n{words}",
-        command.as_std(),
-        output.status
-    ))
+    Err(format!("{:?}: {}\n{words}", command.as_std(), output.status))
 }
 
 /// Cargo's target folder.
 fn target_folder() -> PathBuf {
-    env::var_os("CARGO_TARGET_DIR").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),
-        PathBuf::from,
-    )
+    env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from)
 }

@@ -62,10 +62,7 @@ async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, share
     let title_case = lock(&shared).bank.behaviour.header_case == HeaderCase::Title;
     let service = service_fn(|request| answer(request, Arc::clone(&shared)));
     // Broken connections are everyday work here.
-    let _ = http1::Builder::new()
-        .title_case_headers(title_case)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+    let _ = http1::Builder::new().title_case_headers(title_case).serve_connection(TokioIo::new(stream), service).await;
 }
 
 /// Closes the connection without a reply.
@@ -85,26 +82,20 @@ async fn answer(request: Request<Incoming>, shared: Shared) -> Result<Response<S
     let found = route(parts.uri.path());
     let method = parts.method.as_str().to_owned();
     let fault = lock(&shared).faults.take(&method, found.template);
-    let unread = fault
-        .as_ref()
-        .is_some_and(|fault| !fault.reaches_the_bank());
-    let body = match body_of(body, unread).await {
-        Some(body) => body,
-        None => return Err(Dropped),
+    let unread = fault.as_ref().is_some_and(|fault| !fault.reaches_the_bank());
+    let Some(body) = body_of(body, unread).await else {
+        return Err(Dropped);
     };
     let query = parts.uri.query().unwrap_or_default();
     let ask = Ask {
         method,
         path: parts.uri.path().to_owned(),
         route: found,
-        query: url::form_urlencoded::parse(query.as_bytes())
-            .into_owned()
-            .collect(),
+        query: url::form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
         token: header(&parts.headers, "x-bunq-client-authentication"),
         signature: header(&parts.headers, "x-bunq-client-signature"),
         request_id: header(&parts.headers, "x-bunq-client-request-id"),
-        accepts_gzip: header(&parts.headers, "accept-encoding")
-            .is_some_and(|it| it.contains("gzip")),
+        accepts_gzip: header(&parts.headers, "accept-encoding").is_some_and(|it| it.contains("gzip")),
         body,
     };
     let answered = lock(&shared).answer(ask, fault);
@@ -134,11 +125,7 @@ fn response(wire: Wire) -> Result<Response<Sent>, Dropped> {
     }
     let sent = Sent {
         length: wire.body.len() as u64,
-        rest: Some(if wire.cut {
-            wire.body.slice(..wire.body.len() / 2)
-        } else {
-            wire.body
-        }),
+        rest: Some(if wire.cut { wire.body.slice(..wire.body.len() / 2) } else { wire.body }),
         cut: wire.cut,
     };
     builder.body(sent).map_err(|_| Dropped)
@@ -155,10 +142,7 @@ impl Body for Sent {
     type Data = Bytes;
     type Error = Dropped;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Dropped>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Dropped>>> {
         match self.rest.take() {
             Some(bytes) if !bytes.is_empty() => Poll::Ready(Some(Ok(Frame::data(bytes)))),
             Some(_) | None if self.cut => Poll::Ready(Some(Err(Dropped))),

@@ -39,9 +39,7 @@ pub(super) struct Answered {
 impl State {
     /// The emulator's time.
     pub(super) fn now(&self) -> Timestamp {
-        Timestamp::now()
-            .saturating_add(self.ahead)
-            .unwrap_or(Timestamp::MAX)
+        Timestamp::now().saturating_add(self.ahead).unwrap_or(Timestamp::MAX)
     }
 
     /// Does what is due, before anybody looks.
@@ -99,15 +97,13 @@ impl State {
         let Some(limits) = &mut self.limits else {
             return Ok(());
         };
-        limits
-            .count(caller, &ask.method, ask.route.template, now)
-            .map_err(|limit| {
-                let status = match self.bank.behaviour.limit_status {
-                    LimitStatus::TooManyRequests => 429,
-                    LimitStatus::Conflict => 409,
-                };
-                Refusal::new(status, limit.text())
-            })
+        limits.count(caller, &ask.method, ask.route.template, now).map_err(|limit| {
+            let status = match self.bank.behaviour.limit_status {
+                LimitStatus::TooManyRequests => 429,
+                LimitStatus::Conflict => 409,
+            };
+            Refusal::new(status, limit.text())
+        })
     }
 }
 

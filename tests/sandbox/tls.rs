@@ -3,8 +3,7 @@
 use std::{io, sync::Arc};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
-    date_time_ymd,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 use rustls::{
     ServerConfig,
@@ -30,9 +29,7 @@ impl Identity {
         let mut authority = CertificateParams::new(Vec::<String>::new())?;
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         authority.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        authority
-            .distinguished_name
-            .push(DnType::CommonName, "bunq-sandbox CA");
+        authority.distinguished_name.push(DnType::CommonName, "bunq-sandbox CA");
         let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
 
         let names: &[&str] = match tls {
@@ -52,9 +49,6 @@ impl Identity {
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], key)?;
-        Ok(Self {
-            acceptor: TlsAcceptor::from(Arc::new(config)),
-            ca_pem: authority.pem(),
-        })
+        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), ca_pem: authority.pem() })
     }
 }

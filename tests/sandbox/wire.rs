@@ -67,19 +67,14 @@ impl Envelope<'_> {
                 let other = ServerKey::shared().sign(b"{\"Response\":[]}\n");
                 self.resign(outcome, Some(&other))
             }
-            FaultKind::TruncatedBody => Wire {
-                cut: true,
-                ..self.render(outcome)
-            },
+            FaultKind::TruncatedBody => Wire { cut: true, ..self.render(outcome) },
             FaultKind::HugeBody => {
                 let filler = "x".repeat(4 << 20);
                 self.success(&json!({"Response": [], "filler": filler}))
             }
             FaultKind::NotJson => self.signed(200, "{\"Response\":[{".to_owned()),
             FaultKind::EmptyResponseArray => self.success(&json!({"Response": []})),
-            FaultKind::DropBefore | FaultKind::DropAfterCommit | FaultKind::DelayReply(_) => {
-                self.render(outcome)
-            }
+            FaultKind::DropBefore | FaultKind::DropAfterCommit | FaultKind::DelayReply(_) => self.render(outcome),
         }
     }
 
@@ -121,15 +116,12 @@ impl Envelope<'_> {
 
     fn enveloped(&self, status: u16, body: String) -> Wire {
         let mut wire = Self::plain(status, JSON, body);
-        wire.headers
-            .push(("x-bunq-client-response-id", self.response_id.to_owned()));
+        wire.headers.push(("x-bunq-client-response-id", self.response_id.to_owned()));
         if let Some(id) = self.request_id {
-            wire.headers
-                .push(("x-bunq-client-request-id", id.to_owned()));
+            wire.headers.push(("x-bunq-client-request-id", id.to_owned()));
         }
         if self.behaviour.unknown_fields == UnknownFields::Present {
-            wire.headers
-                .push(("x-bunq-warning", "Something will change.".to_owned()));
+            wire.headers.push(("x-bunq-warning", "Something will change.".to_owned()));
         }
         if self.accepts_gzip && self.behaviour.compression == Compression::Gzip {
             wire.body = gzip(&wire.body);
@@ -140,12 +132,7 @@ impl Envelope<'_> {
 
     /// Without bunq's headers: the OAuth endpoints and gateways.
     fn plain(status: u16, content_type: &str, body: String) -> Wire {
-        Wire {
-            status,
-            headers: vec![("content-type", content_type.to_owned())],
-            body: Bytes::from(body),
-            cut: false,
-        }
+        Wire { status, headers: vec![("content-type", content_type.to_owned())], body: Bytes::from(body), cut: false }
     }
 
     /// Adds fields that no document names.

@@ -4,9 +4,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::World;
-use crate::bunq::{
-    CallbackUrl, Class, ClientStatus, CreateBody, OauthClient, PermittedDevice, UpdateBody,
-};
+use crate::bunq::{CallbackUrl, Class, ClientStatus, CreateBody, OauthClient, PermittedDevice, UpdateBody};
 
 async fn created(body: CreateBody, answer: &str) -> (Value, Option<u64>) {
     let world = World::new();
@@ -25,14 +23,8 @@ async fn the_three_create_bodies_are_written_as_the_bank_shows_them() {
     });
     let name = || "My \"App\"".to_owned();
     let url = || "http://localhost:3000".to_owned();
-    let array = CreateBody::Array {
-        display_name: name(),
-        redirect_url: url(),
-    };
-    let object = CreateBody::Object {
-        display_name: name(),
-        redirect_url: url(),
-    };
+    let array = CreateBody::Array { display_name: name(), redirect_url: url() };
+    let object = CreateBody::Object { display_name: name(), redirect_url: url() };
     assert_eq!(created(array, id).await, (json!([full]), Some(42)));
     assert_eq!(created(object, id).await, (full, Some(42)));
     let status = created(CreateBody::StatusOnly, id).await;
@@ -50,16 +42,8 @@ async fn a_create_answer_may_be_an_id_an_object_or_nothing() {
 #[tokio::test]
 async fn an_update_sends_only_what_changes() {
     let cases = [
-        (
-            Some(ClientStatus::Cancelled),
-            None,
-            json!({"status": "CANCELLED"}),
-        ),
-        (
-            None,
-            Some("https://a.example"),
-            json!({"redirect_url": "https://a.example"}),
-        ),
+        (Some(ClientStatus::Cancelled), None, json!({"status": "CANCELLED"})),
+        (None, Some("https://a.example"), json!({"redirect_url": "https://a.example"})),
         (
             Some(ClientStatus::Active),
             Some("https://a.example"),
@@ -69,10 +53,7 @@ async fn an_update_sends_only_what_changes() {
     for (status, url, wire) in cases {
         let world = World::new();
         world.answer(200, "{}");
-        let body = UpdateBody {
-            status,
-            redirect_url: url.map(str::to_owned),
-        };
+        let body = UpdateBody { status, redirect_url: url.map(str::to_owned) };
         let access = world.access();
         let reply = world.bank.update_oauth_client(&access, 42, &body).await;
         reply.unwrap();
@@ -105,14 +86,8 @@ async fn a_client_is_read_liberally() {
     assert_eq!(client.display_name.as_deref(), Some("App"));
     assert_eq!(client.client_id.as_deref(), Some("cid"));
     assert_eq!(client.secret.unwrap().expose_secret(), "shh");
-    let url = |id, url: &str| CallbackUrl {
-        id,
-        url: url.to_owned(),
-    };
-    let urls = vec![
-        url(Some(5), "https://a.example/b"),
-        url(None, "http://localhost:3000"),
-    ];
+    let url = |id, url: &str| CallbackUrl { id, url: url.to_owned() };
+    let urls = vec![url(Some(5), "https://a.example/b"), url(None, "http://localhost:3000")];
     assert_eq!(client.urls.array, Some(urls));
     assert_eq!(client.urls.scalar, None);
 }
@@ -160,15 +135,8 @@ async fn a_client_without_id_or_status_or_with_a_url_that_is_none_is_malformed()
     ];
     for client in broken {
         let world = World::new();
-        world.answer(
-            200,
-            json!({"Response": [{"OauthClient": client}]}).to_string(),
-        );
-        let error = world
-            .bank
-            .get_oauth_client(&world.access(), 42)
-            .await
-            .unwrap_err();
+        world.answer(200, json!({"Response": [{"OauthClient": client}]}).to_string());
+        let error = world.bank.get_oauth_client(&world.access(), 42).await.unwrap_err();
         assert_eq!(error.class(), Class::Malformed, "{client}");
         assert!(!error.may_have_been_applied());
     }
@@ -194,18 +162,9 @@ async fn a_permitted_device_is_an_address_and_whether_it_is_in_use() {
         item("ACTIVE", json!(null)),
     ]});
     world.answer(200, body.to_string());
-    let reply = world
-        .bank
-        .list_credential_password_ip(&world.access())
-        .await;
+    let reply = world.bank.list_credential_password_ip(&world.access()).await;
     let reply = reply.unwrap();
-    let device = |ip: &str, active| PermittedDevice {
-        ip: ip.to_owned(),
-        active,
-    };
-    assert_eq!(
-        reply.value,
-        [device("203.0.113.7", true), device("*", false)]
-    );
+    let device = |ip: &str, active| PermittedDevice { ip: ip.to_owned(), active };
+    assert_eq!(reply.value, [device("203.0.113.7", true), device("*", false)]);
     assert!(!format!("{reply:?}").contains("canary"));
 }

@@ -12,9 +12,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::{API_KEY, Seen, TOKEN, USER, World, client_keys, server_keys};
-use crate::bunq::{
-    Call, ClientStatus, CreateBody, Method, UpdateBody, User, UserKind, handshake::DeviceId,
-};
+use crate::bunq::{Call, ClientStatus, CreateBody, Method, UpdateBody, User, UserKind, handshake::DeviceId};
 
 const ID: &str = r#"{"Response":[{"Id":{"id":42}}]}"#;
 const EMPTY: &str = r#"{"Response":[]}"#;
@@ -22,17 +20,11 @@ const EMPTY: &str = r#"{"Response":[]}"#;
 /// `F20`: the signature belongs to the exact bytes of the wire; checked by another library.
 fn assert_signed(seen: &Seen) {
     let body = seen.body.as_ref().unwrap();
-    let signature = STANDARD
-        .decode(seen.header("x-bunq-client-signature").unwrap())
-        .unwrap();
+    let signature = STANDARD.decode(seen.header("x-bunq-client-signature").unwrap()).unwrap();
     let key = client_keys().public_spki_pem().unwrap();
     RsaPublicKey::from_public_key_pem(&key)
         .unwrap()
-        .verify(
-            Pkcs1v15Sign::new::<Sha256>(),
-            &Sha256::digest(body),
-            &signature,
-        )
+        .verify(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(body), &signature)
         .unwrap();
 }
 
@@ -41,30 +33,18 @@ async fn every_call_with_a_session(world: &World) {
     let bank = &world.bank;
     let person = format!(r#"{{"Response":[{{"UserPerson":{{"id":{USER}}}}}]}}"#);
     let client = r#"{"Response":[{"OauthClient":{"id":42,"status":"ACTIVE"}}]}"#;
-    world
-        .answer(200, person)
-        .answer(200, EMPTY)
-        .answer(200, client);
+    world.answer(200, person).answer(200, EMPTY).answer(200, client);
     bank.user(access).await.unwrap();
     bank.list_oauth_clients(access).await.unwrap();
     bank.get_oauth_client(access, 42).await.unwrap();
     world.answer(200, ID).answer(200, ID).answer(200, EMPTY);
-    bank.create_oauth_client(access, &CreateBody::StatusOnly)
-        .await
-        .unwrap();
-    let update = UpdateBody {
-        status: Some(ClientStatus::Cancelled),
-        redirect_url: None,
-    };
+    bank.create_oauth_client(access, &CreateBody::StatusOnly).await.unwrap();
+    let update = UpdateBody { status: Some(ClientStatus::Cancelled), redirect_url: None };
     bank.update_oauth_client(access, 42, &update).await.unwrap();
     bank.list_callback_urls(access, 42).await.unwrap();
     world.answer(200, ID).answer(200, ID).answer(200, "{}");
-    bank.create_callback_url(access, 42, "https://a.example/b")
-        .await
-        .unwrap();
-    bank.update_callback_url(access, 42, 5, "https://a.example/c")
-        .await
-        .unwrap();
+    bank.create_callback_url(access, 42, "https://a.example/b").await.unwrap();
+    bank.update_callback_url(access, 42, 5, "https://a.example/c").await.unwrap();
     bank.delete_callback_url(access, 42, 5).await.unwrap();
     world.answer(200, EMPTY).answer(200, "{}");
     bank.list_credential_password_ip(access).await.unwrap();
@@ -76,16 +56,8 @@ async fn every_call_goes_to_its_path_with_every_header() {
     let world = World::new();
     every_call_with_a_session(&world).await;
     let seen = world.seen();
-    let lines: Vec<String> = seen
-        .iter()
-        .map(|s| {
-            format!(
-                "{} {}",
-                s.method.as_str(),
-                &s.url["http://127.0.0.1:9".len()..]
-            )
-        })
-        .collect();
+    let lines: Vec<String> =
+        seen.iter().map(|s| format!("{} {}", s.method.as_str(), &s.url["http://127.0.0.1:9".len()..])).collect();
     assert_eq!(
         lines,
         [
@@ -120,10 +92,7 @@ async fn every_call_goes_to_its_path_with_every_header() {
             assert_eq!(request.header("x-bunq-client-signature"), None);
         }
     }
-    let ids: BTreeSet<_> = seen
-        .iter()
-        .map(|s| s.header("x-bunq-client-request-id"))
-        .collect();
+    let ids: BTreeSet<_> = seen.iter().map(|s| s.header("x-bunq-client-request-id")).collect();
     assert_eq!(ids.len(), seen.len(), "every attempt has an id of its own");
 }
 
@@ -168,20 +137,12 @@ async fn a_device_leaves_addresses_to_the_bank_unless_told() {
     let installed = world.installed();
     let register = |ips: Vec<Ipv4Addr>| {
         let world = &world;
-        async move {
-            world
-                .bank
-                .register_device(&installed, "operator", &world.api_key, &ips)
-                .await
-        }
+        async move { world.bank.register_device(&installed, "operator", &world.api_key, &ips).await }
     };
     assert_eq!(register(vec![]).await.unwrap().value, DeviceId(42));
     register(vec![Ipv4Addr::new(203, 0, 113, 7)]).await.unwrap();
     let seen = world.seen();
-    assert_eq!(
-        seen[0].json(),
-        json!({"description": "operator", "secret": API_KEY})
-    );
+    assert_eq!(seen[0].json(), json!({"description": "operator", "secret": API_KEY}));
     assert_eq!(seen[1].json()["permitted_ips"], json!(["203.0.113.7"]));
     seen.iter().for_each(assert_signed);
     assert_eq!(seen[0].header("x-bunq-client-authentication"), Some(TOKEN));
@@ -190,55 +151,19 @@ async fn a_device_leaves_addresses_to_the_bank_unless_told() {
 #[tokio::test]
 async fn a_session_tells_its_user_and_how_long_it_lives() {
     let person = json!({"id": 7, "session_timeout": 604_800});
-    let granted =
-        |user: &str| json!({"id": 9, "requested_by_user": {user: {"session_timeout": 300}}});
+    let granted = |user: &str| json!({"id": 9, "requested_by_user": {user: {"session_timeout": 300}}});
     let table = [
         ("UserPerson", person.clone(), UserKind::Person, 604_800),
-        (
-            "UserCompany",
-            json!({"id": 7, "session_timeout": 60}),
-            UserKind::Company,
-            60,
-        ),
-        (
-            "UserPaymentServiceProvider",
-            person,
-            UserKind::PaymentServiceProvider,
-            604_800,
-        ),
+        ("UserCompany", json!({"id": 7, "session_timeout": 60}), UserKind::Company, 60),
+        ("UserPaymentServiceProvider", person, UserKind::PaymentServiceProvider, 604_800),
         ("UserApiKey", granted("UserPerson"), UserKind::ApiKey, 300),
         ("UserApiKey", granted("UserCompany"), UserKind::ApiKey, 300),
-        (
-            "UserApiKey",
-            granted("UserPaymentServiceProvider"),
-            UserKind::ApiKey,
-            300,
-        ),
+        ("UserApiKey", granted("UserPaymentServiceProvider"), UserKind::ApiKey, 300),
         ("UserPerson", json!({"id": 7}), UserKind::Person, 300),
-        (
-            "UserPerson",
-            json!({"id": 7, "session_timeout": null}),
-            UserKind::Person,
-            300,
-        ),
-        (
-            "UserPerson",
-            json!({"id": 7, "session_timeout": 0}),
-            UserKind::Person,
-            300,
-        ),
-        (
-            "UserPerson",
-            json!({"id": 7, "session_timeout": -5}),
-            UserKind::Person,
-            300,
-        ),
-        (
-            "UserPerson",
-            json!({"id": 7, "session_timeout": "x"}),
-            UserKind::Person,
-            300,
-        ),
+        ("UserPerson", json!({"id": 7, "session_timeout": null}), UserKind::Person, 300),
+        ("UserPerson", json!({"id": 7, "session_timeout": 0}), UserKind::Person, 300),
+        ("UserPerson", json!({"id": 7, "session_timeout": -5}), UserKind::Person, 300),
+        ("UserPerson", json!({"id": 7, "session_timeout": "x"}), UserKind::Person, 300),
     ];
     for (name, user, kind, seconds) in table {
         let world = World::new();
@@ -263,11 +188,7 @@ async fn a_session_tells_its_user_and_how_long_it_lives() {
 #[tokio::test]
 async fn a_user_agent_of_any_text_makes_a_request() {
     let world = World::new();
-    let bank = crate::bunq::Bank::new(
-        world.bank.endpoints().clone(),
-        world.fake.clone(),
-        "bünq\r\nX-Evil: 1",
-    );
+    let bank = crate::bunq::Bank::new(world.bank.endpoints().clone(), world.fake.clone(), "bünq\r\nX-Evil: 1");
     world.answer(200, "{}");
     bank.close_session(&world.access()).await.unwrap();
     assert_eq!(world.only().header("user-agent"), Some("bnqX-Evil: 1"));

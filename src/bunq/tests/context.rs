@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
 use crate::bunq::{
-    Context, DeviceRecord, HandshakeStep, InstallationRecord, MAX_REINSTALLATIONS_PER_DAY,
-    SessionRecord, UserKind, next_step, reinstallation_wait, session_usable_until,
+    Context, DeviceRecord, HandshakeStep, InstallationRecord, MAX_REINSTALLATIONS_PER_DAY, SessionRecord, UserKind,
+    next_step, reinstallation_wait, session_usable_until,
 };
 
 fn at(seconds: i64) -> Timestamp {
@@ -23,19 +23,11 @@ fn a_handshake_goes_on_where_it_stopped() {
     assert_eq!(next_step(&context, at(0)), HandshakeStep::GenerateKey);
     context.key_pair_pem = Some(secret());
     assert_eq!(next_step(&context, at(0)), HandshakeStep::Install);
-    context.installation = Some(InstallationRecord {
-        token: secret(),
-        server_key_pem: String::new(),
-    });
+    context.installation = Some(InstallationRecord { token: secret(), server_key_pem: String::new() });
     assert_eq!(next_step(&context, at(0)), HandshakeStep::RegisterDevice);
     context.device = Some(DeviceRecord::Existing);
     assert_eq!(next_step(&context, at(0)), HandshakeStep::OpenSession);
-    context.session = Some(SessionRecord {
-        token: secret(),
-        user_id: 7,
-        kind: UserKind::Person,
-        expires_at: at(270),
-    });
+    context.session = Some(SessionRecord { token: secret(), user_id: 7, kind: UserKind::Person, expires_at: at(270) });
     assert_eq!(next_step(&context, at(0)), HandshakeStep::Ready);
     assert_eq!(next_step(&context, at(269)), HandshakeStep::Ready);
     assert_eq!(next_step(&context, at(270)), HandshakeStep::OpenSession);
@@ -58,24 +50,14 @@ fn a_session_that_a_wrong_clock_stored_is_not_trusted_for_years() {
 
 #[test]
 fn a_session_ends_for_us_a_minute_or_a_tenth_early() {
-    let table = [
-        (604_800, 604_740),
-        (3600, 3540),
-        (600, 540),
-        (300, 270),
-        (10, 9),
-        (0, 0),
-    ];
+    let table = [(604_800, 604_740), (3600, 3540), (600, 540), (300, 270), (10, 9), (0, 0)];
     for (timeout, usable) in table {
         let until = session_usable_until(at(0), Duration::from_secs(timeout));
         assert_eq!(until, at(usable), "{timeout}");
     }
     let until = session_usable_until(at(0), Duration::MAX);
     assert!(until <= hours(24 * 366));
-    assert_eq!(
-        session_usable_until(Timestamp::MAX, Duration::from_hours(1)),
-        Timestamp::MAX
-    );
+    assert_eq!(session_usable_until(Timestamp::MAX, Duration::from_hours(1)), Timestamp::MAX);
 }
 
 #[test]
@@ -89,11 +71,7 @@ fn a_key_is_installed_again_five_times_a_day_and_no_more() {
     for hour in 0..5 {
         assert_eq!(context.begin_reinstallation(hours(hour)), Ok(()));
         assert_eq!(next_step(&context, hours(hour)), HandshakeStep::GenerateKey);
-        assert_eq!(
-            context.last_session_at,
-            Some(at(-5)),
-            "the window outlives the key"
-        );
+        assert_eq!(context.last_session_at, Some(at(-5)), "the window outlives the key");
         assert!(context.device.is_none());
         context.key_pair_pem = Some(SecretString::from("x"));
     }
@@ -109,10 +87,7 @@ fn a_key_is_installed_again_five_times_a_day_and_no_more() {
 #[test]
 fn a_first_installation_needs_no_permission() {
     assert_eq!(reinstallation_wait(&[], at(0)), Duration::ZERO);
-    assert_eq!(
-        next_step(&Context::default(), at(0)),
-        HandshakeStep::GenerateKey
-    );
+    assert_eq!(next_step(&Context::default(), at(0)), HandshakeStep::GenerateKey);
 }
 
 #[test]
@@ -131,16 +106,8 @@ fn a_context_does_not_show_its_secrets() {
     let secret = || SecretString::from("canary");
     let context = Context {
         key_pair_pem: Some(secret()),
-        installation: Some(InstallationRecord {
-            token: secret(),
-            server_key_pem: String::new(),
-        }),
-        session: Some(SessionRecord {
-            token: secret(),
-            user_id: 7,
-            kind: UserKind::Person,
-            expires_at: at(0),
-        }),
+        installation: Some(InstallationRecord { token: secret(), server_key_pem: String::new() }),
+        session: Some(SessionRecord { token: secret(), user_id: 7, kind: UserKind::Person, expires_at: at(0) }),
         ..Context::default()
     };
     assert!(!format!("{context:?}").contains("canary"));

@@ -53,9 +53,7 @@ fn nonsense_is_malformed() {
 #[test]
 fn ten_megabytes_of_unknown_fields_are_skipped() {
     let filler = "x".repeat(10 * 1024 * 1024);
-    let body = format!(
-        r#"{{"filler":"{filler}","Response":[{{"OauthClient":{{"id":41,"status":"ACTIVE"}}}}]}}"#
-    );
+    let body = format!(r#"{{"filler":"{filler}","Response":[{{"OauthClient":{{"id":41,"status":"ACTIVE"}}}}]}}"#);
     // Read, and found to be about another object.
     assert_eq!(get(body.into_bytes()), Class::Unverified);
 }
@@ -66,10 +64,7 @@ async fn an_unreadable_success_of_a_create_may_have_been_applied() {
         let world = World::new();
         world.answer(200, body);
         let create = CreateBody::StatusOnly;
-        let error = world
-            .bank
-            .create_oauth_client(&world.access(), &create)
-            .await;
+        let error = world.bank.create_oauth_client(&world.access(), &create).await;
         let error = error.unwrap_err();
         assert_eq!(error.class(), Class::Malformed);
         assert!(error.may_have_been_applied());

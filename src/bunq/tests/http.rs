@@ -16,8 +16,7 @@ use tokio::{
 use zeroize::Zeroizing;
 
 use crate::bunq::{
-    Fault, HttpOptions, HttpTransport, MAX_BODY, Method, Request, Response, Stage, Transport,
-    TransportError,
+    Fault, HttpOptions, HttpTransport, MAX_BODY, Method, Request, Response, Stage, Transport, TransportError,
 };
 
 fn request(method: Method, url: String) -> Request {
@@ -101,10 +100,7 @@ async fn a_peer_without_tls_sent_nothing_and_is_told_as_such() {
 async fn a_lost_answer_may_have_been_sent_and_is_not_repeated() {
     let (url, count) = serve(Vec::new()).await;
     let error = send(request(Method::Post, url)).await.unwrap_err();
-    assert_eq!(
-        (error.stage, error.fault),
-        (Stage::MaybeSent, Fault::Interrupted)
-    );
+    assert_eq!((error.stage, error.fault), (Stage::MaybeSent, Fault::Interrupted));
     assert_eq!(count.load(Ordering::SeqCst), 1);
 }
 
@@ -112,10 +108,7 @@ async fn a_lost_answer_may_have_been_sent_and_is_not_repeated() {
 async fn a_cut_answer_may_have_been_sent() {
     let (url, _) = serve(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhalf".to_vec()).await;
     let error = send(request(Method::Post, url)).await.unwrap_err();
-    assert_eq!(
-        (error.stage, error.fault),
-        (Stage::MaybeSent, Fault::Interrupted)
-    );
+    assert_eq!((error.stage, error.fault), (Stage::MaybeSent, Fault::Interrupted));
 }
 
 #[tokio::test]
@@ -136,10 +129,7 @@ async fn the_deadline_covers_the_body() {
     let mut request = request(Method::Get, url);
     request.deadline = Duration::from_millis(100);
     let error = send(request).await.unwrap_err();
-    assert_eq!(
-        (error.stage, error.fault),
-        (Stage::MaybeSent, Fault::Timeout)
-    );
+    assert_eq!((error.stage, error.fault), (Stage::MaybeSent, Fault::Timeout));
 }
 
 #[tokio::test]
@@ -149,18 +139,13 @@ async fn an_answer_beyond_the_limit_is_dropped_and_one_at_the_limit_is_kept() {
     assert_eq!(response.body.len(), MAX_BODY);
     let (url, _) = serve(with_length(&vec![b'x'; MAX_BODY + 1])).await;
     let error = send(request(Method::Get, url)).await.unwrap_err();
-    assert_eq!(
-        (error.stage, error.fault),
-        (Stage::MaybeSent, Fault::TooLarge)
-    );
+    assert_eq!((error.stage, error.fault), (Stage::MaybeSent, Fault::TooLarge));
 }
 
 #[test]
 fn a_ca_bundle_without_certificates_is_refused() {
     for pem in [&b""[..], b"nonsense", include_bytes!("known_public.pem")] {
-        let options = HttpOptions {
-            ca_pem: Some(pem.to_vec()),
-        };
+        let options = HttpOptions { ca_pem: Some(pem.to_vec()) };
         assert!(HttpTransport::new(options).is_err());
     }
 }

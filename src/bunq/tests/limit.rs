@@ -54,11 +54,7 @@ fn asking_again_keeps_the_place() {
     assert_eq!(ask("c", ms(0)), ms(66_000));
     assert_eq!(ask("b", ms(1000)), ms(32_000));
     assert_eq!(ask("c", ms(1000)), ms(65_000));
-    assert_eq!(
-        ask("c", ms(33_000)),
-        ms(33_000),
-        "the slot of b is kept for b"
-    );
+    assert_eq!(ask("c", ms(33_000)), ms(33_000), "the slot of b is kept for b");
     assert_eq!(ask("b", ms(33_000)), ms(0));
     assert_eq!(ask("c", ms(65_999)), ms(1));
     assert_eq!(ask("c", ms(66_000)), ms(0));
@@ -127,10 +123,7 @@ fn a_resync_gets_its_turn_among_endless_new_keys() {
     let limiter = limiter();
     let mut now = ms(0);
     let mut keys = 0_u32;
-    assert_eq!(
-        limiter.reserve("k", SANDBOX, SESSION, Priority::NewKey, now),
-        ms(0)
-    );
+    assert_eq!(limiter.reserve("k", SANDBOX, SESSION, Priority::NewKey, now), ms(0));
     // Two new keys arrive for every slot.
     loop {
         now += ms(16_500);
@@ -138,13 +131,7 @@ fn a_resync_gets_its_turn_among_endless_new_keys() {
         let key = format!("key-{keys}");
         limiter.reserve(&key, SANDBOX, SESSION, Priority::NewKey, now);
         for known in 1..=keys {
-            limiter.reserve(
-                &format!("key-{known}"),
-                SANDBOX,
-                SESSION,
-                Priority::NewKey,
-                now,
-            );
+            limiter.reserve(&format!("key-{known}"), SANDBOX, SESSION, Priority::NewKey, now);
         }
         let wait = limiter.reserve("resync", SANDBOX, SESSION, Priority::Resync, now);
         if wait.is_zero() {
@@ -165,13 +152,7 @@ struct Ask {
 
 fn asks() -> impl Strategy<Value = Vec<Ask>> {
     let ask = (0..12_u8, 0..4_u8, 0..4_usize, 0..900_u64, any::<bool>());
-    let ask = ask.prop_map(|(who, priority, call, pause, keeps_word)| Ask {
-        who,
-        priority,
-        call,
-        pause,
-        keeps_word,
-    });
+    let ask = ask.prop_map(|(who, priority, call, pause, keeps_word)| Ask { who, priority, call, pause, keeps_word });
     prop::collection::vec(ask, 1..300)
 }
 

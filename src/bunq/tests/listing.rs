@@ -6,10 +6,7 @@ use super::World;
 use crate::bunq::Class;
 
 fn page(ids: &[u64], older: impl Into<Value>) -> String {
-    let items: Vec<Value> = ids
-        .iter()
-        .map(|id| json!({"OauthClient": {"id": id, "status": "ACTIVE"}}))
-        .collect();
+    let items: Vec<Value> = ids.iter().map(|id| json!({"OauthClient": {"id": id, "status": "ACTIVE"}})).collect();
     let pagination = json!({"future_url": "/v1/x", "newer_url": null, "older_url": older.into()});
     json!({"Response": items, "Pagination": pagination}).to_string()
 }
@@ -21,15 +18,8 @@ fn older(id: u64) -> Value {
 #[tokio::test]
 async fn older_pages_are_walked_to_the_end_and_each_client_counts_once() {
     let world = World::new();
-    world
-        .answer(200, page(&[9, 8], older(8)))
-        .answer(200, page(&[8, 7], older(7)))
-        .answer(200, page(&[], Value::Null));
-    let reply = world
-        .bank
-        .list_oauth_clients(&world.access())
-        .await
-        .unwrap();
+    world.answer(200, page(&[9, 8], older(8))).answer(200, page(&[8, 7], older(7))).answer(200, page(&[], Value::Null));
+    let reply = world.bank.list_oauth_clients(&world.access()).await.unwrap();
     let ids: Vec<u64> = reply.value.iter().map(|client| client.id).collect();
     assert_eq!(ids, [9, 8, 7]);
     let urls: Vec<String> = world.seen().into_iter().map(|seen| seen.url).collect();
@@ -46,21 +36,11 @@ async fn older_pages_are_walked_to_the_end_and_each_client_counts_once() {
 #[tokio::test]
 async fn a_single_page_can_be_asked_for() {
     let world = World::new();
-    world
-        .answer(200, page(&[9], older(9)))
-        .answer(200, page(&[8], Value::Null));
+    world.answer(200, page(&[9], older(9))).answer(200, page(&[8], Value::Null));
     let access = world.access();
-    let first = world
-        .bank
-        .list_oauth_clients_page(&access, None)
-        .await
-        .unwrap();
+    let first = world.bank.list_oauth_clients_page(&access, None).await.unwrap();
     let next = first.value.older.unwrap();
-    let second = world
-        .bank
-        .list_oauth_clients_page(&access, Some(&next))
-        .await
-        .unwrap();
+    let second = world.bank.list_oauth_clients_page(&access, Some(&next)).await.unwrap();
     assert!(second.value.older.is_none());
     assert_eq!(second.value.clients[0].id, 8);
 }
@@ -71,11 +51,7 @@ async fn a_list_without_an_end_is_an_error_after_fifty_pages() {
     for id in 0..50 {
         world.answer(200, page(&[id], older(id)));
     }
-    let error = world
-        .bank
-        .list_oauth_clients(&world.access())
-        .await
-        .unwrap_err();
+    let error = world.bank.list_oauth_clients(&world.access()).await.unwrap_err();
     assert_eq!(error.class(), Class::Malformed);
     assert_eq!(world.seen().len(), 50);
 }
@@ -84,11 +60,7 @@ async fn a_list_without_an_end_is_an_error_after_fifty_pages() {
 async fn a_failing_page_fails_the_list() {
     let world = World::new();
     world.answer(200, page(&[9], older(9))).answer(500, "");
-    let error = world
-        .bank
-        .list_oauth_clients(&world.access())
-        .await
-        .unwrap_err();
+    let error = world.bank.list_oauth_clients(&world.access()).await.unwrap_err();
     assert_eq!(error.class(), Class::Unavailable);
 }
 
@@ -109,11 +81,7 @@ async fn a_page_elsewhere_is_refused() {
     ] {
         let world = World::new();
         world.answer(200, page(&[9], json!(url)));
-        let error = world
-            .bank
-            .list_oauth_clients(&world.access())
-            .await
-            .unwrap_err();
+        let error = world.bank.list_oauth_clients(&world.access()).await.unwrap_err();
         assert_eq!(error.class(), Class::Malformed, "{url}");
         assert_eq!(world.seen().len(), 1, "{url}");
     }
@@ -125,11 +93,7 @@ async fn a_list_is_empty_only_when_it_says_so() {
     for body in empty {
         let world = World::new();
         world.answer(200, body);
-        let reply = world
-            .bank
-            .list_oauth_clients(&world.access())
-            .await
-            .unwrap();
+        let reply = world.bank.list_oauth_clients(&world.access()).await.unwrap();
         assert!(reply.value.is_empty());
     }
     for body in [
@@ -146,11 +110,7 @@ async fn a_list_is_empty_only_when_it_says_so() {
     ] {
         let world = World::new();
         world.answer(200, body);
-        let error = world
-            .bank
-            .list_oauth_clients(&world.access())
-            .await
-            .unwrap_err();
+        let error = world.bank.list_oauth_clients(&world.access()).await.unwrap_err();
         assert_eq!(error.class(), Class::Malformed, "{body}");
     }
 }
@@ -164,19 +124,10 @@ async fn callback_urls_are_listed_whole_with_or_without_ids() {
         "Pagination": {"older_url": older},
     });
     let second = json!({"Response": [{"OauthCallbackUrl": {"url": "https://b.example"}}]});
-    world
-        .answer(200, first.to_string())
-        .answer(200, second.to_string());
-    let reply = world
-        .bank
-        .list_callback_urls(&world.access(), 42)
-        .await
-        .unwrap();
+    world.answer(200, first.to_string()).answer(200, second.to_string());
+    let reply = world.bank.list_callback_urls(&world.access(), 42).await.unwrap();
     let found: Vec<_> = reply.value.iter().map(|u| (u.id, u.url.as_str())).collect();
-    assert_eq!(
-        found,
-        [(Some(5), "https://a.example"), (None, "https://b.example")]
-    );
+    assert_eq!(found, [(Some(5), "https://a.example"), (None, "https://b.example")]);
     assert_eq!(world.seen().len(), 2);
 }
 
@@ -188,10 +139,6 @@ async fn callback_urls_without_an_end_are_an_error() {
         let body = json!({"Response": [], "Pagination": {"older_url": older}});
         world.answer(200, body.to_string());
     }
-    let error = world
-        .bank
-        .list_callback_urls(&world.access(), 42)
-        .await
-        .unwrap_err();
+    let error = world.bank.list_callback_urls(&world.access(), 42).await.unwrap_err();
     assert_eq!(error.class(), Class::Malformed);
 }

@@ -25,8 +25,8 @@ use secrecy::SecretString;
 use zeroize::Zeroizing;
 
 use super::{
-    Access, ApiKey, Bank, BaseUrl, Endpoints, Installed, KeyPair, Method, Request, Response,
-    ServerKey, Transport, TransportError,
+    Access, ApiKey, Bank, BaseUrl, Endpoints, Installed, KeyPair, Method, Request, Response, ServerKey, Transport,
+    TransportError,
 };
 
 pub(super) const USER: u64 = 7;
@@ -93,8 +93,7 @@ impl World {
     pub(super) fn new() -> Self {
         let fake = Arc::new(FakeBank::default());
         let base = BaseUrl::parse("http://127.0.0.1:9/v1/").unwrap();
-        let bank = Bank::new(Endpoints::overridden(base), fake.clone(), "test/1")
-            .with_page_pause(Duration::ZERO);
+        let bank = Bank::new(Endpoints::overridden(base), fake.clone(), "test/1").with_page_pause(Duration::ZERO);
         Self {
             bank,
             fake,
@@ -105,20 +104,11 @@ impl World {
     }
 
     pub(super) fn access(&self) -> Access<'_> {
-        Access {
-            key_pair: client_keys(),
-            server_key: &self.server_key,
-            session_token: &self.token,
-            user_id: USER,
-        }
+        Access { key_pair: client_keys(), server_key: &self.server_key, session_token: &self.token, user_id: USER }
     }
 
     pub(super) fn installed(&self) -> Installed<'_> {
-        Installed {
-            key_pair: client_keys(),
-            server_key: &self.server_key,
-            token: &self.token,
-        }
+        Installed { key_pair: client_keys(), server_key: &self.server_key, token: &self.token }
     }
 
     /// The next answer is made by hand.
@@ -171,22 +161,13 @@ pub(super) fn unsigned(request: &Request, status: u16, body: Vec<u8>) -> Respons
     let mut headers = HeaderMap::new();
     let echo = HeaderName::from_static("x-bunq-client-request-id");
     headers.insert(echo.clone(), request.headers[&echo].clone());
-    headers.insert(
-        HeaderName::from_static("x-bunq-client-response-id"),
-        HeaderValue::from_static("0f4c5d1e-response"),
-    );
-    Response {
-        status,
-        headers,
-        body: Zeroizing::new(body),
-    }
+    headers.insert(HeaderName::from_static("x-bunq-client-response-id"), HeaderValue::from_static("0f4c5d1e-response"));
+    Response { status, headers, body: Zeroizing::new(body) }
 }
 
 pub(super) fn set(response: &mut Response, name: &'static str, value: &str) {
     let value = HeaderValue::from_str(value).unwrap();
-    response
-        .headers
-        .insert(HeaderName::from_static(name), value);
+    response.headers.insert(HeaderName::from_static(name), value);
 }
 
 pub(super) fn refusal(text: &str) -> Vec<u8> {
@@ -200,9 +181,5 @@ pub(super) fn refusal(text: &str) -> Vec<u8> {
 
 /// For tests that are not async, such as properties.
 pub(super) fn run<F: Future>(future: F) -> F::Output {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-        .block_on(future)
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }

@@ -16,22 +16,10 @@ const CREDENTIALS: &str = "User credentials are incorrect. Incorrect API key or 
 async fn make(world: &World, call: Call) -> Error {
     let (bank, access, installed) = (&world.bank, &world.access(), &world.installed());
     match call {
-        Call::CreateDeviceServer => bank
-            .register_device(installed, "d", &world.api_key, &[])
-            .await
-            .unwrap_err(),
-        Call::CreateSession => bank
-            .open_session(installed, &world.api_key)
-            .await
-            .unwrap_err(),
-        Call::CreateOauthClient => bank
-            .create_oauth_client(access, &CreateBody::StatusOnly)
-            .await
-            .unwrap_err(),
-        Call::UpdateOauthClient => bank
-            .update_oauth_client(access, 42, &UpdateBody::default())
-            .await
-            .unwrap_err(),
+        Call::CreateDeviceServer => bank.register_device(installed, "d", &world.api_key, &[]).await.unwrap_err(),
+        Call::CreateSession => bank.open_session(installed, &world.api_key).await.unwrap_err(),
+        Call::CreateOauthClient => bank.create_oauth_client(access, &CreateBody::StatusOnly).await.unwrap_err(),
+        Call::UpdateOauthClient => bank.update_oauth_client(access, 42, &UpdateBody::default()).await.unwrap_err(),
         _ => bank.get_oauth_client(access, 42).await.unwrap_err(),
     }
 }
@@ -43,9 +31,7 @@ async fn refused(call: Call, status: u16, body: Vec<u8>) -> Error {
 }
 
 const fn throttled(seconds: u64) -> Class {
-    Class::Throttled {
-        retry_after: Duration::from_secs(seconds),
-    }
+    Class::Throttled { retry_after: Duration::from_secs(seconds) }
 }
 
 const KNOWN: &[(Call, u16, &str, Class)] = &[
@@ -55,94 +41,34 @@ const KNOWN: &[(Call, u16, &str, Class)] = &[
     (Create, 400, CREDENTIALS, Class::Refused),
     (Get, 401, "Insufficient authorisation.", Class::Session),
     (Get, 403, "Insufficient authentication.", Class::Session),
-    (
-        CreateSession,
-        403,
-        "Insufficient authentication.",
-        Class::Session,
-    ),
-    (
-        Get,
-        429,
-        "Too many requests. You can do a maximum of 3 calls per 3 second to this endpoint.",
-        throttled(3),
-    ),
-    (
-        Get,
-        429,
-        "Too many requests. You can do a maximum of 9 GET call per 9 second to this endpoint.",
-        throttled(9),
-    ),
-    (
-        Get,
-        429,
-        "Too many requests. You can do a maximum of 5 calls per 5 second to this endpoint.",
-        throttled(5),
-    ),
+    (CreateSession, 403, "Insufficient authentication.", Class::Session),
+    (Get, 429, "Too many requests. You can do a maximum of 3 calls per 3 second to this endpoint.", throttled(3)),
+    (Get, 429, "Too many requests. You can do a maximum of 9 GET call per 9 second to this endpoint.", throttled(9)),
+    (Get, 429, "Too many requests. You can do a maximum of 5 calls per 5 second to this endpoint.", throttled(5)),
     (Get, 429, "X calls per 60 seconds", throttled(60)),
     (Get, 429, "maximum of 1 calls per 1 second", throttled(3)),
     (Get, 429, "per 99999999 seconds", throttled(3600)),
-    (
-        Get,
-        429,
-        "per 99999999999999999999999 seconds",
-        throttled(3),
-    ),
+    (Get, 429, "per 99999999999999999999999 seconds", throttled(3)),
     (Get, 429, "Too many requests.", throttled(3)),
     (CreateSession, 429, "Too many requests.", throttled(30)),
-    (
-        CreateSession,
-        429,
-        "a maximum of 1 calls per 30 second",
-        throttled(30),
-    ),
+    (CreateSession, 429, "a maximum of 1 calls per 30 second", throttled(30)),
     (Get, 409, "Conflict", throttled(3)),
-    (
-        Create,
-        400,
-        "The request signature is invalid.",
-        Class::Refused,
-    ),
+    (Create, 400, "The request signature is invalid.", Class::Refused),
     (
         Create,
         466,
         "For this operation a request signature is required. Check the urls for more information.",
         Class::Refused,
     ),
-    (
-        Create,
-        400,
-        "Superfluous field \"display_name\".",
-        Class::Refused,
-    ),
+    (Create, 400, "Superfluous field \"display_name\".", Class::Refused),
     (Create, 490, "Missing parameter", Class::Refused),
     (Get, 404, "Route not found.", Class::NotFound),
-    (
-        Get,
-        404,
-        "Monetary account for id \"1\" not found.",
-        Class::NotFound,
-    ),
+    (Get, 404, "Monetary account for id \"1\" not found.", Class::NotFound),
     (Get, 405, "Method not allowed.", Class::MethodNotAllowed),
-    (
-        Device,
-        400,
-        "A device already exists for this installation.",
-        Class::DeviceExists,
-    ),
+    (Device, 400, "A device already exists for this installation.", Class::DeviceExists),
     (Create, 400, "device already exists", Class::Refused),
-    (
-        CreateSession,
-        400,
-        "Authentication token already has a user session.",
-        Class::UserSessionExists,
-    ),
-    (
-        CreateSession,
-        403,
-        "Authentication token already has a user session.",
-        Class::UserSessionExists,
-    ),
+    (CreateSession, 400, "Authentication token already has a user session.", Class::UserSessionExists),
+    (CreateSession, 403, "Authentication token already has a user session.", Class::UserSessionExists),
     (Device, 400, "Client Public Key Invalid", Class::Refused),
     (Get, 418, "I'm a teapot", Class::Refused),
     (Get, 408, "Request timeout", Class::Unavailable),
@@ -165,24 +91,14 @@ async fn every_known_text_has_its_class() {
         assert_eq!(error.response_id(), Some("0f4c5d1e-response"));
         let unknown = matches!(class, Class::Unavailable | Class::Unexpected);
         assert_eq!(error.may_have_been_applied(), unknown && call.is_mutation());
-        assert_eq!(
-            error.is_superfluous_field(),
-            text.starts_with("Superfluous")
-        );
+        assert_eq!(error.is_superfluous_field(), text.starts_with("Superfluous"));
     }
 }
 
 #[tokio::test]
 async fn a_page_of_a_gateway_is_an_outage_whatever_its_status() {
     let html = b"<html><h1>Not here</h1></html>".to_vec();
-    let strange = [
-        html,
-        Vec::new(),
-        b"{}".to_vec(),
-        b"[]".to_vec(),
-        b"null".to_vec(),
-        b"\xff".to_vec(),
-    ];
+    let strange = [html, Vec::new(), b"{}".to_vec(), b"[]".to_vec(), b"null".to_vec(), b"\xff".to_vec()];
     for status in [400, 401, 403, 404, 405, 490, 500, 502, 503] {
         for body in &strange {
             let error = refused(Call::CreateOauthClient, status, body.clone()).await;
@@ -196,11 +112,7 @@ async fn a_page_of_a_gateway_is_an_outage_whatever_its_status() {
 #[tokio::test]
 async fn mutations_of_unknown_outcome_say_so() {
     let world = World::new();
-    let lost = |stage| TransportError {
-        stage,
-        fault: Fault::Interrupted,
-        detail: "reset".to_owned(),
-    };
+    let lost = |stage| TransportError { stage, fault: Fault::Interrupted, detail: "reset".to_owned() };
     for (call, stage, applied) in [
         (Call::CreateOauthClient, Stage::MaybeSent, true),
         (Call::CreateOauthClient, Stage::NotSent, false),
@@ -214,10 +126,7 @@ async fn mutations_of_unknown_outcome_say_so() {
         assert_eq!(error.may_have_been_applied(), applied, "{call}");
         let source = std::error::Error::source(&error).unwrap();
         assert_eq!(source.to_string(), "reset");
-        assert!(
-            !error.to_string().contains("reset"),
-            "the source is told once"
-        );
+        assert!(!error.to_string().contains("reset"), "the source is told once");
     }
 }
 
@@ -229,23 +138,13 @@ async fn several_items_are_joined_and_a_superfluous_field_is_found_among_them() 
         {"error_description": "Superfluous field \"redirect_url\".", "error_additional_parameter": [{}]},
     ]});
     let error = refused(Call::CreateOauthClient, 400, body.to_string().into_bytes()).await;
-    assert_eq!(
-        error.answer().unwrap().text,
-        "First.; Superfluous field \"redirect_url\"."
-    );
+    assert_eq!(error.answer().unwrap().text, "First.; Superfluous field \"redirect_url\".");
     assert!(error.is_superfluous_field());
 }
 
 #[tokio::test]
 async fn a_sane_retry_after_is_honoured() {
-    for (header, seconds) in [
-        ("7", 7),
-        ("0", 3),
-        ("3600", 3600),
-        ("86400", 3),
-        ("soon", 3),
-        ("-1", 3),
-    ] {
+    for (header, seconds) in [("7", 7), ("0", 3), ("3600", 3600), ("86400", 3), ("soon", 3), ("-1", 3)] {
         let world = World::new();
         world.script(move |request| {
             let mut response = unsigned(request, 429, refusal("Too many requests."));
@@ -269,9 +168,7 @@ async fn a_refusal_shows_no_secret_and_no_control_character() {
     assert_eq!(text, "Key [redacted]  with [31m [redacted]  is wrong");
     assert_eq!(
         error.to_string(),
-        format!(
-            "bunq refused: POST session-server got HTTP 400: \"{text}\" (response id 0f4c5d1e-response)"
-        )
+        format!("bunq refused: POST session-server got HTTP 400: \"{text}\" (response id 0f4c5d1e-response)")
     );
 }
 

@@ -37,10 +37,7 @@ fn a_signature_of_openssl_verifies_over_the_exact_bytes_only() {
     }
     assert_eq!(key.verify(b"", SIGNATURE), wrong);
     assert_eq!(server_key().verify(BODY, SIGNATURE), wrong);
-    assert_eq!(
-        key.verify(BODY, "no base64!"),
-        Err(SignatureError::Encoding)
-    );
+    assert_eq!(key.verify(BODY, "no base64!"), Err(SignatureError::Encoding));
     assert_eq!(key.verify(BODY, ""), wrong);
 }
 
@@ -50,23 +47,11 @@ fn another_library_agrees_with_fresh_keys() {
     let body = b"\x00\xff any bytes";
     let signature = STANDARD.decode(keys.sign(body).unwrap()).unwrap();
     let public = RsaPublicKey::from_public_key_pem(&keys.public_spki_pem().unwrap()).unwrap();
-    public
-        .verify(
-            Pkcs1v15Sign::new::<Sha256>(),
-            &Sha256::digest(body),
-            &signature,
-        )
-        .unwrap();
+    public.verify(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(body), &signature).unwrap();
 
-    let private =
-        rsa::RsaPrivateKey::from_pkcs8_pem(&server_keys().to_pkcs8_pem().unwrap()).unwrap();
-    let signature = private
-        .sign(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(body))
-        .unwrap();
-    assert_eq!(
-        server_key().verify(body, &STANDARD.encode(signature)),
-        Ok(())
-    );
+    let private = rsa::RsaPrivateKey::from_pkcs8_pem(&server_keys().to_pkcs8_pem().unwrap()).unwrap();
+    let signature = private.sign(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(body)).unwrap();
+    assert_eq!(server_key().verify(body, &STANDARD.encode(signature)), Ok(()));
 }
 
 #[test]
@@ -96,10 +81,7 @@ fn what_is_not_an_rsa_key_of_2048_bits_is_refused() {
     assert_eq!(server(PRIVATE), Err(KeyError::Pem));
     assert_eq!(server(&format!("{PUBLIC}{PUBLIC}")), Err(KeyError::Pem));
     assert_eq!(server(include_str!("short_public.pem")), Err(KeyError::Rsa));
-    assert_eq!(
-        server(include_str!("elliptic_public.pem")),
-        Err(KeyError::Rsa)
-    );
+    assert_eq!(server(include_str!("elliptic_public.pem")), Err(KeyError::Rsa));
     let cut = PUBLIC.replace("MIIB", "");
     assert!(server(&cut).is_err());
     let private = |pem: &str| KeyPair::from_pkcs8_pem(pem).map(|_| ());

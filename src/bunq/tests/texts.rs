@@ -28,14 +28,8 @@ fn removing_invisible_characters_puts_no_secret_together() {
 #[test]
 fn what_looks_like_a_token_is_masked_even_if_unknown() {
     let token = "0123456789abcdef".repeat(4);
-    assert_eq!(
-        sanitise(&format!("Token {token} is bad"), &[]),
-        "Token [redacted] is bad"
-    );
-    assert_eq!(
-        sanitise(&format!("sandbox_{}", &token[..56]), &[]),
-        "sandbox_[redacted]"
-    );
+    assert_eq!(sanitise(&format!("Token {token} is bad"), &[]), "Token [redacted] is bad");
+    assert_eq!(sanitise(&format!("sandbox_{}", &token[..56]), &[]), "sandbox_[redacted]");
     let id = "3f2b8c1a-5d4e-4f60-8a7b-9c0d1e2f3a4b";
     assert_eq!(sanitise(id, &[]), id);
     assert_eq!(sanitise("dead beef cafe", &[]), "dead beef cafe");

@@ -1,9 +1,7 @@
 //! What is believed: answers to this request, about this object, signed by this bank (`S11`).
 
 use super::{API_KEY, TOKEN, USER, World, client_keys, server_keys, set, signed, unsigned};
-use crate::bunq::{
-    Access, Call, Class, CreateBody, Distrust, Error, Installed, Request, Response, UpdateBody,
-};
+use crate::bunq::{Access, Call, Class, CreateBody, Distrust, Error, Installed, Request, Response, UpdateBody};
 
 /// Makes one call of each kind and returns its error.
 async fn fail(world: &World, call: Call) -> Error {
@@ -14,10 +12,7 @@ async fn fail(world: &World, call: Call) -> Error {
     let url = "https://a.example";
     match call {
         Call::CreateInstallation => bank.install(client_keys()).await.map(drop),
-        Call::CreateDeviceServer => bank
-            .register_device(installed, "d", key, &[])
-            .await
-            .map(drop),
+        Call::CreateDeviceServer => bank.register_device(installed, "d", key, &[]).await.map(drop),
         Call::CreateSession => bank.open_session(installed, key).await.map(drop),
         Call::DeleteSession => bank.close_session(access).await.map(drop),
         Call::GetUser => bank.user(access).await.map(drop),
@@ -42,10 +37,7 @@ async fn fail(world: &World, call: Call) -> Error {
 
 /// A success that every call would take, were it signed.
 fn body() -> Vec<u8> {
-    let key = server_keys()
-        .public_spki_pem()
-        .unwrap()
-        .replace('\n', "\\n");
+    let key = server_keys().public_spki_pem().unwrap().replace('\n', "\\n");
     format!(
         r#"{{"Response":[{{"Id":{{"id":42}},"Token":{{"token":"t"}},"UserPerson":{{"id":{USER}}},
         "ServerPublicKey":{{"server_public_key":"{key}"}},
@@ -58,11 +50,7 @@ fn body() -> Vec<u8> {
 type Tamper = fn(&Request) -> Response;
 
 const TAMPERS: [(&str, Tamper, Distrust); 7] = [
-    (
-        "no signature",
-        |r| unsigned(r, 200, body()),
-        Distrust::SignatureMissing,
-    ),
+    ("no signature", |r| unsigned(r, 200, body()), Distrust::SignatureMissing),
     (
         "of another body",
         |r| {
@@ -114,11 +102,7 @@ const TAMPERS: [(&str, Tamper, Distrust); 7] = [
         "an older answer replayed",
         |r| {
             let mut response = signed(r, 200, body());
-            set(
-                &mut response,
-                "x-bunq-client-request-id",
-                "of-another-attempt",
-            );
+            set(&mut response, "x-bunq-client-request-id", "of-another-attempt");
             response
         },
         Distrust::OtherRequest,
@@ -163,11 +147,7 @@ async fn a_refusal_to_another_request_says_nothing() {
     let world = World::new();
     world.script(|request| {
         let mut response = unsigned(request, 404, super::refusal("Route not found."));
-        set(
-            &mut response,
-            "x-bunq-client-request-id",
-            "of-another-attempt",
-        );
+        set(&mut response, "x-bunq-client-request-id", "of-another-attempt");
         Ok(response)
     });
     let error = fail(&world, Call::GetOauthClient).await;
@@ -177,18 +157,9 @@ async fn a_refusal_to_another_request_says_nothing() {
 #[tokio::test]
 async fn a_verified_answer_about_another_object_is_not_believed() {
     let world = World::new();
-    world.answer(
-        200,
-        r#"{"Response":[{"OauthClient":{"id":41,"status":"ACTIVE"}}]}"#,
-    );
+    world.answer(200, r#"{"Response":[{"OauthClient":{"id":41,"status":"ACTIVE"}}]}"#);
     let error = fail(&world, Call::GetOauthClient).await;
-    assert!(matches!(
-        error,
-        Error::Distrust {
-            reason: Distrust::OtherObject,
-            ..
-        }
-    ));
+    assert!(matches!(error, Error::Distrust { reason: Distrust::OtherObject, .. }));
     world.answer(200, r#"{"Response":[{"UserPerson":{"id":8}}]}"#);
     let error = fail(&world, Call::GetUser).await;
     assert_eq!(error.class(), Class::Unverified);
@@ -200,10 +171,7 @@ async fn a_reply_names_the_attempt_and_the_answer() {
     world.answer(200, "{}");
     let reply = world.bank.close_session(&world.access()).await.unwrap();
     let seen = world.only();
-    assert_eq!(
-        seen.header("x-bunq-client-request-id"),
-        Some(&*reply.request_id)
-    );
+    assert_eq!(seen.header("x-bunq-client-request-id"), Some(&*reply.request_id));
     assert_eq!(reply.response_id.as_deref(), Some("0f4c5d1e-response"));
 }
 

@@ -31,12 +31,7 @@ async fn served_within(deadlines: Deadlines) -> Served {
     let (stop, stopped) = oneshot::channel();
     let until = async { stopped.await.unwrap_or(()) };
     let server = tokio::spawn(endpoint.serve(telemetry.clone(), until));
-    Served {
-        telemetry,
-        address,
-        stop,
-        server,
-    }
+    Served { telemetry, address, stop, server }
 }
 
 impl Served {
@@ -51,9 +46,7 @@ impl Served {
     }
 
     async fn get(&self, path: &str) -> (u16, String) {
-        let (status, _, body) = self
-            .send(&format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n"))
-            .await;
+        let (status, _, body) = self.send(&format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n")).await;
         (status, body)
     }
 
@@ -61,9 +54,7 @@ impl Served {
         let request = format!("GET /metrics HTTP/1.1\r\nhost: test\r\naccept: {accept}\r\n\r\n");
         let (status, head, body) = self.send(&request).await;
         assert_eq!(status, 200);
-        let kind = head
-            .lines()
-            .find_map(|line| line.strip_prefix("content-type: "));
+        let kind = head.lines().find_map(|line| line.strip_prefix("content-type: "));
         (kind.unwrap().to_owned(), body)
     }
 }
@@ -79,10 +70,7 @@ async fn readyz_turns_when_readiness_is_earned_and_again_at_shutdown() {
     watch.set_ready();
     assert_eq!(served.get("/readyz").await, (200, "ok\n".to_owned()));
     let (_, body) = served.get("/readyz?verbose").await;
-    assert!(
-        body.contains("[+]watch ok\n") && body.ends_with("readyz check passed\n"),
-        "{body}"
-    );
+    assert!(body.contains("[+]watch ok\n") && body.ends_with("readyz check passed\n"), "{body}");
     served.telemetry.readiness.shutting_down();
     let (status, body) = served.get("/readyz").await;
     assert_eq!(status, 503);
@@ -94,20 +82,11 @@ async fn livez_turns_when_a_core_task_ends() {
     let served = served().await;
     let task = served.telemetry.liveness.task("controller");
     assert_eq!(served.get("/livez").await, (200, "ok\n".to_owned()));
-    assert!(
-        served
-            .get("/livez?verbose")
-            .await
-            .1
-            .contains("[+]controller ok\n")
-    );
+    assert!(served.get("/livez?verbose").await.1.contains("[+]controller ok\n"));
     drop(task);
     let (status, body) = served.get("/livez").await;
     assert_eq!(status, 503);
-    assert!(
-        body.contains("[-]controller failed: the task has ended\n"),
-        "{body}"
-    );
+    assert!(body.contains("[-]controller failed: the task has ended\n"), "{body}");
 }
 
 #[tokio::test]
@@ -117,31 +96,19 @@ async fn only_get_on_the_three_paths_is_answered() {
     assert_eq!(served.get("/metrics/").await.0, 404);
     let post = "POST /metrics HTTP/1.1\r\nhost: test\r\ncontent-length: 0\r\n\r\n";
     assert_eq!(served.send(post).await.0, 405);
-    let huge = format!(
-        "GET /{} HTTP/1.1\r\nhost: test\r\n\r\n",
-        "a".repeat(MAX_HEADER_BYTES)
-    );
+    let huge = format!("GET /{} HTTP/1.1\r\nhost: test\r\n\r\n", "a".repeat(MAX_HEADER_BYTES));
     assert!((400..500).contains(&served.send(&huge).await.0));
 }
 
 #[tokio::test]
 async fn silent_and_slow_peers_are_let_go_and_others_are_served_meanwhile() {
     for deadlines in [
-        Deadlines {
-            header: Duration::from_millis(50),
-            ..DEADLINES
-        },
-        Deadlines {
-            connection: Duration::from_millis(50),
-            ..DEADLINES
-        },
+        Deadlines { header: Duration::from_millis(50), ..DEADLINES },
+        Deadlines { connection: Duration::from_millis(50), ..DEADLINES },
     ] {
         let served = served_within(deadlines).await;
         let mut silent = TcpStream::connect(served.address).await.unwrap();
-        silent
-            .write_all(b"GET /livez HTTP/1.1\r\nhos")
-            .await
-            .unwrap();
+        silent.write_all(b"GET /livez HTTP/1.1\r\nhos").await.unwrap();
         assert_eq!(served.get("/livez").await.0, 200);
         let mut rest = Vec::new();
         // Returns only because the server closes the connection, with an answer or without one.
@@ -170,14 +137,9 @@ async fn the_format_of_metrics_is_negotiated() {
     let accept = "application/openmetrics-text;version=1.0.0;q=0.5,\
                   text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
     let (kind, text) = served.scrape(accept).await;
-    assert!(
-        kind.starts_with("application/openmetrics-text; version=1.0.0"),
-        "{kind}"
-    );
+    assert!(kind.starts_with("application/openmetrics-text; version=1.0.0"), "{kind}");
     assert!(text.ends_with("\n# EOF\n"), "{text}");
-    let (kind, _) = served
-        .scrape("application/openmetrics-text;q=0.1,text/plain")
-        .await;
+    let (kind, _) = served.scrape("application/openmetrics-text;q=0.1,text/plain").await;
     assert!(kind.starts_with("text/plain"), "{kind}");
 }
 
@@ -186,49 +148,24 @@ async fn every_series_is_announced_with_help_and_type_in_both_formats() {
     let served = served().await;
     let metrics = &served.telemetry.metrics;
     metrics.reconciled(ReconcileResult::Error, Duration::from_millis(7));
-    metrics.bank_call(BankCall {
-        environment: "sandbox",
-        method: "GET",
-        endpoint: "oauth-client",
-        outcome: "ok",
-    });
+    metrics.bank_call(BankCall { environment: "sandbox", method: "GET", endpoint: "oauth-client", outcome: "ok" });
     metrics.session_opened("sandbox");
     metrics.installed("sandbox");
     metrics.limiter_waited();
     metrics.secret_repaired();
     metrics.max_concurrent_reconciles(32);
     let classic = parsed(&served.scrape("text/plain").await.1, &[]);
-    let open = parsed(
-        &served.scrape("application/openmetrics-text").await.1,
-        &[("counter", "_total"), ("info", "_info")],
-    );
+    let open =
+        parsed(&served.scrape("application/openmetrics-text").await.1, &[("counter", "_total"), ("info", "_info")]);
     assert_eq!(classic, open);
     let labels = "controller=\"bunqoauthclient\"";
     for (series, value) in [
-        (
-            format!("controller_runtime_reconcile_total{{{labels},result=\"error\"}}"),
-            "1",
-        ),
-        (
-            format!("controller_runtime_reconcile_errors_total{{{labels}}}"),
-            "1",
-        ),
-        (
-            format!("controller_runtime_reconcile_time_seconds_count{{{labels}}}"),
-            "1",
-        ),
-        (
-            format!("controller_runtime_max_concurrent_reconciles{{{labels}}}"),
-            "32",
-        ),
-        (
-            "bunq_sessions_opened_total{environment=\"sandbox\"}".to_owned(),
-            "1",
-        ),
-        (
-            "bunq_installations_total{environment=\"sandbox\"}".to_owned(),
-            "1",
-        ),
+        (format!("controller_runtime_reconcile_total{{{labels},result=\"error\"}}"), "1"),
+        (format!("controller_runtime_reconcile_errors_total{{{labels}}}"), "1"),
+        (format!("controller_runtime_reconcile_time_seconds_count{{{labels}}}"), "1"),
+        (format!("controller_runtime_max_concurrent_reconciles{{{labels}}}"), "32"),
+        ("bunq_sessions_opened_total{environment=\"sandbox\"}".to_owned(), "1"),
+        ("bunq_installations_total{environment=\"sandbox\"}".to_owned(), "1"),
         ("bunq_limiter_waits_total".to_owned(), "1"),
         ("bunq_secret_repairs_total".to_owned(), "1"),
         (
@@ -238,15 +175,9 @@ async fn every_series_is_announced_with_help_and_type_in_both_formats() {
             "1",
         ),
     ] {
-        assert_eq!(
-            classic.get(&series).map(String::as_str),
-            Some(value),
-            "{series}"
-        );
+        assert_eq!(classic.get(&series).map(String::as_str), Some(value), "{series}");
     }
-    let build = classic
-        .keys()
-        .find(|key| key.starts_with("bunq_oauth_operator_build_info{"));
+    let build = classic.keys().find(|key| key.starts_with("bunq_oauth_operator_build_info{"));
     assert!(build.unwrap().contains(super::super::VERSION));
 }
 
@@ -273,10 +204,7 @@ fn parsed(text: &str, suffixes: &[(&str, &str)]) -> BTreeMap<String, String> {
                 "histogram" => assert!(["_bucket", "_sum", "_count"].contains(&suffix), "{line}"),
                 _ => assert_eq!(suffix, declared.map_or("", |(_, suffix)| suffix), "{line}"),
             }
-            assert!(
-                series.insert(name.to_owned(), value.to_owned()).is_none(),
-                "{line}"
-            );
+            assert!(series.insert(name.to_owned(), value.to_owned()).is_none(), "{line}");
         }
     }
     series

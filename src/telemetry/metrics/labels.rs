@@ -16,12 +16,7 @@ pub enum ReconcileResult {
 }
 
 impl ReconcileResult {
-    pub(super) const ALL: [Self; 4] = [
-        Self::Success,
-        Self::Error,
-        Self::Requeue,
-        Self::RequeueAfter,
-    ];
+    pub(super) const ALL: [Self; 4] = [Self::Success, Self::Error, Self::Requeue, Self::RequeueAfter];
 
     pub(super) const fn label(self) -> &'static str {
         match self {

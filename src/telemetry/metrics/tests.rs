@@ -14,10 +14,7 @@ fn a_timed_reconcile_is_active_then_counted_with_its_time() {
     let now = Cell::new(Duration::from_secs(10));
     let timer = metrics.reconcile_started(|| now.get());
     let active = "controller_runtime_active_workers{controller=\"bunqoauthclient\"}";
-    assert_eq!(
-        series(&metrics.prometheus_text().unwrap(), active),
-        Some("1")
-    );
+    assert_eq!(series(&metrics.prometheus_text().unwrap(), active), Some("1"));
     now.set(Duration::from_millis(12_500));
     timer.finished(ReconcileResult::RequeueAfter);
     let text = metrics.prometheus_text().unwrap();
@@ -36,34 +33,21 @@ fn a_panic_counts_as_panic_and_error_and_a_dropped_timer_as_nothing() {
     let text = metrics.prometheus_text().unwrap();
     let errors = "controller_runtime_reconcile_errors_total{controller=\"bunqoauthclient\"}";
     let panics = "controller_runtime_reconcile_panics_total{controller=\"bunqoauthclient\"}";
-    assert_eq!(
-        (series(&text, errors), series(&text, panics)),
-        (Some("0"), Some("0"))
-    );
+    assert_eq!((series(&text, errors), series(&text, panics)), (Some("0"), Some("0")));
     let reconcile = AssertUnwindSafe(|| {
         let _timer = metrics.reconcile_started(Duration::default);
         panic!("a reconcile dies");
     });
     assert!(std::panic::catch_unwind(reconcile).is_err());
     let text = metrics.prometheus_text().unwrap();
-    assert_eq!(
-        (series(&text, errors), series(&text, panics)),
-        (Some("1"), Some("1"))
-    );
-    assert!(
-        text.contains("active_workers{controller=\"bunqoauthclient\"} 0"),
-        "{text}"
-    );
+    assert_eq!((series(&text, errors), series(&text, panics)), (Some("1"), Some("1")));
+    assert!(text.contains("active_workers{controller=\"bunqoauthclient\"} 0"), "{text}");
 }
 
 #[test]
 fn a_census_replaces_the_one_before() {
     let metrics = Metrics::new();
-    let ready = |reason| ClientCensus {
-        condition: "Ready",
-        status: "True",
-        reason,
-    };
+    let ready = |reason| ClientCensus { condition: "Ready", status: "True", reason };
     metrics.clients([(ready("Provisioned"), 3)]);
     metrics.clients([(ready("Cancelled"), 1)]);
     let text = metrics.prometheus_text().unwrap();

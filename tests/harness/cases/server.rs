@@ -10,10 +10,7 @@ use super::{SpecCase, all_cases};
 /// Tries every case as a dry run and fails with the list of those that the
 /// server judges otherwise. The definition must be installed, the namespace
 /// must exist, and no operator should be at work in it.
-pub async fn verdicts_of_the_api_server(
-    client: kube::Client,
-    namespace: &str,
-) -> Result<(), String> {
+pub async fn verdicts_of_the_api_server(client: kube::Client, namespace: &str) -> Result<(), String> {
     let resource = ApiResource::erase::<BunqOAuthClient>(&());
     let api: Api<DynamicObject> = Api::namespaced_with(client, namespace, &resource);
     let mut differences = String::new();
@@ -22,11 +19,7 @@ pub async fn verdicts_of_the_api_server(
             let _ = writeln!(differences, "{}: {difference}", case.name);
         }
     }
-    if differences.is_empty() {
-        Ok(())
-    } else {
-        Err(differences)
-    }
+    if differences.is_empty() { Ok(()) } else { Err(differences) }
 }
 
 /// Compares the server's verdict on one case, and the field it names.
@@ -59,10 +52,7 @@ async fn judge(api: &Api<DynamicObject>, case: &SpecCase) -> Result<(), String> 
             } else if status.message.contains(case.field) {
                 Ok(())
             } else {
-                Err(format!(
-                    "the refusal does not name the field: {}",
-                    status.message
-                ))
+                Err(format!("the refusal does not name the field: {}", status.message))
             }
         }
         Err(error) => Err(format!("the server gave no verdict: {error}")),
@@ -70,10 +60,7 @@ async fn judge(api: &Api<DynamicObject>, case: &SpecCase) -> Result<(), String> 
 }
 
 fn dry_run() -> PostParams {
-    PostParams {
-        dry_run: true,
-        ..PostParams::default()
-    }
+    PostParams { dry_run: true, ..PostParams::default() }
 }
 
 fn parse(object: &serde_json::Value) -> Result<DynamicObject, String> {

@@ -54,24 +54,9 @@ pub fn spec_cases() -> Vec<SpecCase> {
 fn objects(table: &mut Table) {
     table.spec(true, "spec", json!({}), "only what is required");
     table.spec(true, "spec", everything(), "every field");
-    table.spec(
-        false,
-        "spec.displayName",
-        json!({"displayName": null}),
-        "no display name",
-    );
-    table.spec(
-        false,
-        "spec.redirectUrl",
-        json!({"redirectUrl": null}),
-        "no redirect URL",
-    );
-    table.spec(
-        false,
-        "spec.credentials",
-        json!({"credentials": null}),
-        "no credentials",
-    );
+    table.spec(false, "spec.displayName", json!({"displayName": null}), "no display name");
+    table.spec(false, "spec.redirectUrl", json!({"redirectUrl": null}), "no redirect URL");
+    table.spec(false, "spec.credentials", json!({"credentials": null}), "no credentials");
     table.spec(
         false,
         "spec.credentials.apiKeySecretRef.name",
@@ -93,30 +78,14 @@ fn objects(table: &mut Table) {
         table.spec(true, field_path, json!({field: good}), "a known word");
         table.spec(false, field_path, json!({field: bad}), "an unknown word");
     }
-    table.spec(
-        false,
-        "spec.secret.format",
-        json!({"secret": {"format": "Yaml"}}),
-        "an unknown format",
-    );
-    table.spec(
-        false,
-        "spec.suspend",
-        json!({"suspend": "yes"}),
-        "a word for a boolean",
-    );
+    table.spec(false, "spec.secret.format", json!({"secret": {"format": "Yaml"}}), "an unknown format");
+    table.spec(false, "spec.suspend", json!({"suspend": "yes"}), "a word for a boolean");
 }
 
 fn names(table: &mut Table) {
     for (accepted, length) in [(true, 63), (false, 64)] {
         let change = json!({"metadata": {"name": "a".repeat(length)}});
-        table.add(
-            accepted,
-            "metadata.name",
-            &change,
-            None,
-            &format!("a name of {length} characters"),
-        );
+        table.add(accepted, "metadata.name", &change, None, &format!("a name of {length} characters"));
     }
     for (accepted, name) in [
         (true, "x"),
@@ -132,21 +101,11 @@ fn names(table: &mut Table) {
         (false, "next\u{85}line"),
         (false, "\u{2028}x"),
     ] {
-        table.spec(
-            accepted,
-            "spec.displayName",
-            json!({"displayName": name}),
-            &format!("display name {name:?}"),
-        );
+        table.spec(accepted, "spec.displayName", json!({"displayName": name}), &format!("display name {name:?}"));
     }
     for (accepted, length) in [(true, 128), (false, 129)] {
         let change = json!({"displayName": "ü".repeat(length)});
-        table.spec(
-            accepted,
-            "spec.displayName",
-            change,
-            &format!("a display name of {length} characters"),
-        );
+        table.spec(accepted, "spec.displayName", change, &format!("a display name of {length} characters"));
     }
 }
 
@@ -154,12 +113,7 @@ fn urls(table: &mut Table) {
     let base = "https://myapp.com/";
     for (accepted, length) in [(true, 2048), (false, 2049)] {
         let url = format!("{base}{}", "a".repeat(length - base.len()));
-        table.spec(
-            accepted,
-            "spec.redirectUrl",
-            json!({"redirectUrl": url}),
-            &format!("a URL of {length} characters"),
-        );
+        table.spec(accepted, "spec.redirectUrl", json!({"redirectUrl": url}), &format!("a URL of {length} characters"));
     }
     let field = "spec.additionalRedirectUrls";
     let many = |count: usize| -> Vec<String> { (0..count).map(|n| format!("{base}{n}")).collect() };
@@ -167,34 +121,13 @@ fn urls(table: &mut Table) {
         (true, json!([]), "no further URLs"),
         (true, json!(many(10)), "ten further URLs"),
         (false, json!(many(11)), "eleven further URLs"),
-        (
-            true,
-            json!(["https://a.example/1", "https://a.example/1/"]),
-            "URLs that differ by a slash",
-        ),
-        (
-            false,
-            json!(["https://a.example/1", "https://a.example/1"]),
-            "the same URL twice",
-        ),
-        (
-            false,
-            json!(["https://myapp.com/oauth/callback"]),
-            "the redirect URL again",
-        ),
-        (
-            false,
-            json!(["https://a.example/1", "http://a.example/2"]),
-            "http to a public host",
-        ),
+        (true, json!(["https://a.example/1", "https://a.example/1/"]), "URLs that differ by a slash"),
+        (false, json!(["https://a.example/1", "https://a.example/1"]), "the same URL twice"),
+        (false, json!(["https://myapp.com/oauth/callback"]), "the redirect URL again"),
+        (false, json!(["https://a.example/1", "http://a.example/2"]), "http to a public host"),
         (false, json!([""]), "an empty further URL"),
     ] {
-        table.spec(
-            accepted,
-            field,
-            json!({"additionalRedirectUrls": list}),
-            name,
-        );
+        table.spec(accepted, field, json!({"additionalRedirectUrls": list}), name);
     }
 }
 
@@ -251,13 +184,7 @@ fn updates(table: &mut Table) {
     }
     let old = manifest(&json!({"spec": {"secret": {"keys": {"clientId": "id"}}}}));
     let change = json!({"spec": {"secret": {"format": "ServiceBinding"}}});
-    table.add(
-        true,
-        "spec.secret.keys",
-        &change,
-        Some(old),
-        "from renamed keys to ServiceBinding",
-    );
+    table.add(true, "spec.secret.keys", &change, Some(old), "from renamed keys to ServiceBinding");
 }
 
 fn everything() -> Value {
@@ -293,21 +220,8 @@ impl Table {
         self.add(accepted, field, &change, None, name);
     }
 
-    pub(super) fn add(
-        &mut self,
-        accepted: bool,
-        field: &'static str,
-        change: &Value,
-        old: Option<Value>,
-        name: &str,
-    ) {
-        self.0.push(SpecCase {
-            name: format!("{field}: {name}"),
-            object: manifest(change),
-            old,
-            accepted,
-            field,
-        });
+    pub(super) fn add(&mut self, accepted: bool, field: &'static str, change: &Value, old: Option<Value>, name: &str) {
+        self.0.push(SpecCase { name: format!("{field}: {name}"), object: manifest(change), old, accepted, field });
     }
 }
 

@@ -51,11 +51,7 @@ const IN_PROGRESS: &[(&str, Check)] = &[
 pub fn flux_checks(object: &Value) -> Vec<String> {
     let view = View::of(object);
     let not_looked_at = view.observed_generation.unwrap_or(0) < view.generation;
-    if not_looked_at || view.is("Ready", "Unknown") {
-        in_progress(object)
-    } else {
-        at_rest(object)
-    }
+    if not_looked_at || view.is("Ready", "Unknown") { in_progress(object) } else { at_rest(object) }
 }
 
 /// The checks of `NewChecker`, whatever the object's state.
@@ -78,10 +74,7 @@ pub fn at_rest_with(object: &Value, negative: &[&str]) -> Vec<String> {
 
 fn run(checks: &[(&str, Check)], object: &Value, negative: &[&str]) -> Vec<String> {
     let view = View::of(object);
-    checks
-        .iter()
-        .filter_map(|(id, check)| check(&view, negative).map(|found| format!("{id}: {found}")))
-        .collect()
+    checks.iter().filter_map(|(id, check)| check(&view, negative).map(|found| format!("{id}: {found}"))).collect()
 }
 
 /// Flux's `IsReady`: True, and not stalled or reconciling; with both of them at
@@ -100,16 +93,11 @@ fn no_true_negative_beside_ready(view: &View, negative: &[&str]) -> Option<Strin
         return None;
     }
     let bad = view.types(|seen| negative.contains(&seen.type_.as_str()) && seen.status == "True");
-    complain_about(
-        "negative conditions cannot be True while Ready is True",
-        &bad,
-    )
+    complain_about("negative conditions cannot be True while Ready is True", &bad)
 }
 
 fn ready_present(view: &View, _: &[&str]) -> Option<String> {
-    view.condition("Ready")
-        .is_none()
-        .then(|| "Ready must always be present".to_owned())
+    view.condition("Ready").is_none().then(|| "Ready must always be present".to_owned())
 }
 
 fn reconciling_makes_ready_false(view: &View, _: &[&str]) -> Option<String> {
@@ -131,22 +119,14 @@ fn reconciling_or_stalled(view: &View, _: &[&str]) -> Option<String> {
 
 fn observed_generation_exists(view: &View, _: &[&str]) -> Option<String> {
     let observed = view.observed_generation.unwrap_or(0);
-    (observed > view.generation).then(|| {
-        format!(
-            "observedGeneration {observed} is above generation {}",
-            view.generation
-        )
-    })
+    (observed > view.generation)
+        .then(|| format!("observedGeneration {observed} is above generation {}", view.generation))
 }
 
 fn not_ready_before_observed(view: &View, _: &[&str]) -> Option<String> {
     let observed = view.observed_generation.unwrap_or(0);
-    (observed < view.generation && is_ready(view)).then(|| {
-        format!(
-            "Ready at generation {} with {observed} observed",
-            view.generation
-        )
-    })
+    (observed < view.generation && is_ready(view))
+        .then(|| format!("Ready at generation {} with {observed} observed", view.generation))
 }
 
 fn not_ready_with_old_conditions(view: &View, _: &[&str]) -> Option<String> {
@@ -163,18 +143,14 @@ fn conditions_of_one_generation(view: &View, _: &[&str]) -> Option<String> {
     }
     let observed = view.observed_generation.unwrap_or(0);
     let other = view.types(|seen| seen.observed_generation != observed);
-    complain_about(
-        "Ready with conditions of another generation than observedGeneration",
-        &other,
-    )
+    complain_about("Ready with conditions of another generation than observedGeneration", &other)
 }
 
 /// An absent Ready counts as Unknown, as in Go.
 fn unknown_only_while_reconciling(view: &View, _: &[&str]) -> Option<String> {
     let ready = view.condition("Ready");
     let unknown = ready.is_none_or(|ready| ready.status == "Unknown");
-    (unknown && !view.is("Reconciling", "True"))
-        .then(|| "Ready is Unknown without Reconciling".to_owned())
+    (unknown && !view.is("Reconciling", "True")).then(|| "Ready is Unknown without Reconciling".to_owned())
 }
 
 fn no_negative_beside_ready(view: &View, negative: &[&str]) -> Option<String> {
@@ -193,25 +169,17 @@ fn ready_repeats_highest_negative(view: &View, negative: &[&str]) -> Option<Stri
     if matches!(highest.type_.as_str(), "Reconciling" | "Stalled") {
         return None;
     }
-    let repeats = view
-        .condition("Ready")
-        .is_some_and(|ready| ready.reason == highest.reason && ready.message == highest.message);
-    (!repeats).then(|| {
-        format!(
-            "Ready does not repeat reason and message of {}",
-            highest.type_
-        )
-    })
+    let repeats =
+        view.condition("Ready").is_some_and(|ready| ready.reason == highest.reason && ready.message == highest.message);
+    (!repeats).then(|| format!("Ready does not repeat reason and message of {}", highest.type_))
 }
 
 fn reconciling_not_kept_when_false(view: &View, _: &[&str]) -> Option<String> {
-    view.is("Reconciling", "False")
-        .then(|| "Reconciling can be removed when it is False".to_owned())
+    view.is("Reconciling", "False").then(|| "Reconciling can be removed when it is False".to_owned())
 }
 
 fn stalled_not_kept_when_false(view: &View, _: &[&str]) -> Option<String> {
-    view.is("Stalled", "False")
-        .then(|| "Stalled can be removed when it is False".to_owned())
+    view.is("Stalled", "False").then(|| "Stalled can be removed when it is False".to_owned())
 }
 
 fn conditions_name_their_generation(view: &View, _: &[&str]) -> Option<String> {

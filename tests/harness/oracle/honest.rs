@@ -9,13 +9,7 @@ use super::kstatus::{Status, kstatus};
 use super::view::{Seen, View};
 
 /// Always present once a status was written (C03).
-const PARTS: &[&str] = &[
-    "Ready",
-    "CredentialsValid",
-    "RemoteInSync",
-    "SecretInSync",
-    "DisplayNameSynced",
-];
+const PARTS: &[&str] = &["Ready", "CredentialsValid", "RemoteInSync", "SecretInSync", "DisplayNameSynced"];
 /// Present only while they are True (C05).
 const WHILE_TRUE: &[&str] = &["Reconciling", "Stalled"];
 
@@ -36,9 +30,7 @@ pub fn assert_status_is_honest(object: &Value) -> Result<(), String> {
     let name = object["metadata"]["name"].as_str().unwrap_or("(no name)");
     let listed = complaints.join("\n- ");
     let status = serde_json::to_string_pretty(&object["status"]).unwrap_or_default();
-    Err(format!(
-        "the status of {name} is not honest:\n- {listed}\nit is {status}"
-    ))
+    Err(format!("the status of {name} is not honest:\n- {listed}\nit is {status}"))
 }
 
 fn form(view: &View, object: &Value) -> Vec<String> {
@@ -61,10 +53,7 @@ fn form(view: &View, object: &Value) -> Vec<String> {
     for condition in conditions.into_iter().flatten() {
         let time = condition["lastTransitionTime"].as_str().unwrap_or_default();
         if time.parse::<jiff::Timestamp>().is_err() {
-            complaints.push(format!(
-                "C01: lastTransitionTime of {} is {time:?}",
-                condition["type"]
-            ));
+            complaints.push(format!("C01: lastTransitionTime of {} is {time:?}", condition["type"]));
         }
     }
     if !object["status"]["phase"].is_null() {
@@ -79,21 +68,14 @@ fn form_of_condition(seen: &Seen) -> Vec<String> {
     if !matches!(seen.status.as_str(), "True" | "False" | "Unknown") {
         complaints.push(format!("C01: {type_} is {:?}", seen.status));
     }
-    let is_camel_case = seen
-        .reason
-        .starts_with(|first: char| first.is_ascii_uppercase())
-        && seen
-            .reason
-            .chars()
-            .all(|letter| letter.is_ascii_alphanumeric());
+    let is_camel_case = seen.reason.starts_with(|first: char| first.is_ascii_uppercase())
+        && seen.reason.chars().all(|letter| letter.is_ascii_alphanumeric());
     if !is_camel_case {
         complaints.push(format!("C01: the reason of {type_} is {:?}", seen.reason));
     }
     let length = seen.message.chars().count();
     if length > 32_768 {
-        complaints.push(format!(
-            "C01: the message of {type_} has {length} characters"
-        ));
+        complaints.push(format!("C01: the message of {type_} has {length} characters"));
     }
     if seen.message.trim().is_empty() && seen.status != "True" {
         complaints.push(format!("C53: {type_} is {} without a message", seen.status));
@@ -114,6 +96,5 @@ fn conclusion(view: &View, concluded: Status) -> Option<String> {
         (false, false) => Status::InProgress,
         (true, true) => return Some("C06: Ready and Stalled".to_owned()),
     };
-    (concluded != expected)
-        .then(|| format!("C06: kstatus concludes {concluded:?} where Ready says {expected:?}"))
+    (concluded != expected).then(|| format!("C06: kstatus concludes {concluded:?} where Ready says {expected:?}"))
 }

@@ -30,11 +30,7 @@ pub fn kstatus(object: &Value) -> Status {
         return Status::Terminating;
     }
     let has_generation = object["metadata"]["generation"].is_i64();
-    if has_generation
-        && view
-            .observed_generation
-            .is_some_and(|observed| observed != view.generation)
-    {
+    if has_generation && view.observed_generation.is_some_and(|observed| observed != view.generation) {
         return Status::InProgress;
     }
     for seen in view.conditions.iter().filter(|seen| seen.status == "True") {

@@ -44,10 +44,7 @@ fn set(target: &mut Value, field: &str, value: &Value) {
 }
 
 fn ids(found: &[String]) -> Vec<&str> {
-    let mut ids: Vec<_> = found
-        .iter()
-        .filter_map(|text| text.split(':').next())
-        .collect();
+    let mut ids: Vec<_> = found.iter().filter_map(|text| text.split(':').next()).collect();
     ids.sort_unstable();
     ids
 }
@@ -64,11 +61,7 @@ fn the_ports_give_the_verdicts_of_the_originals() {
     assert!(rows.len() > 400, "{}", rows.len());
     for row in &rows {
         let object = object(row);
-        assert_eq!(
-            format!("{:?}", kstatus(&object)),
-            row[6].as_str().unwrap(),
-            "{row:?}"
-        );
+        assert_eq!(format!("{:?}", kstatus(&object)), row[6].as_str().unwrap(), "{row:?}");
         assert_eq!(ids(&at_rest(&object)), words(&row[7]), "{row:?}");
         assert_eq!(ids(&in_progress(&object)), words(&row[8]), "{row:?}");
     }
@@ -131,66 +124,23 @@ fn each_check_passes_one_object_and_fails_another() {
     let working = with(&[("Ready", "False"), ("Reconciling", "True")]);
     let unknown = with(&[("Ready", "Unknown"), ("Reconciling", "True")]);
     for (id, check, passing, failing) in [
-        (
-            "FAIL0001",
-            rest,
-            &good,
-            &with(&[("Ready", "True"), ("Stalled", "True")]),
-        ),
+        ("FAIL0001", rest, &good, &with(&[("Ready", "True"), ("Stalled", "True")])),
         ("FAIL0002", rest, &good, &with(&[])),
         ("FAIL0003", rest, &working, &unknown),
-        (
-            "FAIL0004",
-            rest,
-            &stalled,
-            &with(&[("Ready", "Unknown"), ("Stalled", "True")]),
-        ),
-        (
-            "FAIL0005",
-            rest,
-            &stalled,
-            &with(&[("Reconciling", "True"), ("Stalled", "True")]),
-        ),
+        ("FAIL0004", rest, &stalled, &with(&[("Ready", "Unknown"), ("Stalled", "True")])),
+        ("FAIL0005", rest, &stalled, &with(&[("Reconciling", "True"), ("Stalled", "True")])),
         ("FAIL0006", rest, &good, &ahead),
         ("FAIL0007", rest, &good, &old),
         ("FAIL0008", rest, &good, &old),
         ("FAIL0009", rest, &good, &nameless),
-        (
-            "FAIL0011",
-            progress,
-            &unknown,
-            &with(&[("Ready", "Unknown")]),
-        ),
-        (
-            "WARN0001",
-            rest,
-            &good,
-            &with(&[("Ready", "True"), ("Reconciling", "False")]),
-        ),
-        (
-            "WARN0003",
-            rest,
-            &working,
-            &with(&[("Ready", "False"), ("Reconciling", "False")]),
-        ),
-        (
-            "WARN0004",
-            rest,
-            &stalled,
-            &with(&[("Ready", "False"), ("Stalled", "False")]),
-        ),
+        ("FAIL0011", progress, &unknown, &with(&[("Ready", "Unknown")])),
+        ("WARN0001", rest, &good, &with(&[("Ready", "True"), ("Reconciling", "False")])),
+        ("WARN0003", rest, &working, &with(&[("Ready", "False"), ("Reconciling", "False")])),
+        ("WARN0004", rest, &stalled, &with(&[("Ready", "False"), ("Stalled", "False")])),
         ("WARN0005", rest, &good, &nameless),
     ] {
-        assert!(
-            !ids(&check(passing)).contains(&id),
-            "{id}: {:?}",
-            check(passing)
-        );
-        assert!(
-            ids(&check(failing)).contains(&id),
-            "{id}: {:?}",
-            check(failing)
-        );
+        assert!(!ids(&check(passing)).contains(&id), "{id}: {:?}", check(passing));
+        assert!(ids(&check(failing)).contains(&id), "{id}: {:?}", check(failing));
     }
 }
 
@@ -216,19 +166,13 @@ fn an_edit_that_was_not_looked_at_is_judged_as_in_progress() {
 #[test]
 fn an_honest_status_passes() {
     assert_eq!(assert_status_is_honest(&ready()), Ok(()));
-    assert_eq!(
-        assert_status_is_honest(&json!({"metadata": {"generation": 1}})),
-        Ok(())
-    );
+    assert_eq!(assert_status_is_honest(&json!({"metadata": {"generation": 1}})), Ok(()));
     for (status, part) in [("False", "Stalled"), ("Unknown", "Reconciling")] {
         let mut object = ready();
         object["status"]["conditions"][0]["status"] = status.into();
         let mut more = object["status"]["conditions"][1].clone();
         more["type"] = part.into();
-        object["status"]["conditions"]
-            .as_array_mut()
-            .unwrap()
-            .push(more);
+        object["status"]["conditions"].as_array_mut().unwrap().push(more);
         assert_eq!(assert_status_is_honest(&object), Ok(()), "{part}");
     }
 }
@@ -236,42 +180,14 @@ fn an_honest_status_passes() {
 #[test]
 fn a_dishonest_status_is_named() {
     for (pointer, value, complaint) in [
-        (
-            "/status/conditions/0/type",
-            json!("Reddy"),
-            "unknown condition Reddy",
-        ),
-        (
-            "/status/conditions/1/type",
-            json!("Ready"),
-            "two conditions of type Ready",
-        ),
+        ("/status/conditions/0/type", json!("Reddy"), "unknown condition Reddy"),
+        ("/status/conditions/1/type", json!("Ready"), "two conditions of type Ready"),
         ("/status/conditions/2/type", json!("Stalled"), "FAIL0001"),
-        (
-            "/status/conditions/0/reason",
-            json!("not a word"),
-            "the reason of Ready",
-        ),
-        (
-            "/status/conditions/0/reason",
-            json!(""),
-            "the reason of Ready",
-        ),
-        (
-            "/status/conditions/0/status",
-            json!("Maybe"),
-            "Ready is \"Maybe\"",
-        ),
-        (
-            "/status/conditions/0/lastTransitionTime",
-            json!("now"),
-            "lastTransitionTime",
-        ),
-        (
-            "/status/conditions/0/message",
-            json!("x".repeat(32_769)),
-            "32769 characters",
-        ),
+        ("/status/conditions/0/reason", json!("not a word"), "the reason of Ready"),
+        ("/status/conditions/0/reason", json!(""), "the reason of Ready"),
+        ("/status/conditions/0/status", json!("Maybe"), "Ready is \"Maybe\""),
+        ("/status/conditions/0/lastTransitionTime", json!("now"), "lastTransitionTime"),
+        ("/status/conditions/0/message", json!("x".repeat(32_769)), "32769 characters"),
         ("/status/observedGeneration", json!(5), "FAIL0006"),
         ("/status/conditions", json!([]), "FAIL0002"),
     ] {
@@ -284,8 +200,5 @@ fn a_dishonest_status_is_named() {
     silent["status"]["conditions"][1]["status"] = "False".into();
     silent["status"]["conditions"][1]["message"] = "".into();
     let error = assert_status_is_honest(&silent).unwrap_err();
-    assert!(
-        error.contains("CredentialsValid is False without a message"),
-        "{error}"
-    );
+    assert!(error.contains("CredentialsValid is False without a message"), "{error}");
 }

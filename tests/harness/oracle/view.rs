@@ -27,9 +27,7 @@ impl View {
         Self {
             generation: object["metadata"]["generation"].as_i64().unwrap_or(0),
             observed_generation: object["status"]["observedGeneration"].as_i64(),
-            deleting: object["metadata"]["deletionTimestamp"]
-                .as_str()
-                .is_some_and(|time| !time.is_empty()),
+            deleting: object["metadata"]["deletionTimestamp"].as_str().is_some_and(|time| !time.is_empty()),
             conditions: conditions.into_iter().flatten().map(Seen::of).collect(),
         }
     }
@@ -40,17 +38,12 @@ impl View {
 
     /// Whether a condition is there with that status.
     pub(super) fn is(&self, type_: &str, status: &str) -> bool {
-        self.condition(type_)
-            .is_some_and(|seen| seen.status == status)
+        self.condition(type_).is_some_and(|seen| seen.status == status)
     }
 
     /// The types of the conditions that `matches` picks.
     pub(super) fn types(&self, matches: impl Fn(&Seen) -> bool) -> Vec<&str> {
-        self.conditions
-            .iter()
-            .filter(|seen| matches(seen))
-            .map(|seen| seen.type_.as_str())
-            .collect()
+        self.conditions.iter().filter(|seen| matches(seen)).map(|seen| seen.type_.as_str()).collect()
     }
 }
 

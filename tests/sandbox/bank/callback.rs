@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Bank, RedirectUrl, client::url_object};
+use super::{Bank, RedirectUrl, show::url_object};
 use crate::sandbox::{
     behaviour::{CallbackRoutes, StoredUrl},
     reply::{Ask, Outcome, Refusal, Reply, text},
@@ -29,13 +29,7 @@ impl Bank {
     }
 
     /// `callback-url/{m}`: read, change, delete.
-    pub(super) fn callback_url(
-        &mut self,
-        ask: &Ask,
-        session: usize,
-        client: u64,
-        id: u64,
-    ) -> Outcome {
+    pub(super) fn callback_url(&mut self, ask: &Ask, session: usize, client: u64, id: u64) -> Outcome {
         self.check_routes()?;
         let at = self.own_client(session, client)?;
         let index = self.clients[at]
@@ -75,12 +69,7 @@ impl Bank {
 
     /// Registers a URL; returns its number.
     pub(super) fn add_url(&mut self, client: usize, url: &str) -> u64 {
-        let entry = RedirectUrl {
-            id: self.next_id(),
-            url: self.store_url(url),
-            created: self.now,
-            updated: self.now,
-        };
+        let entry = RedirectUrl { id: self.next_id(), url: self.store_url(url), created: self.now, updated: self.now };
         let id = entry.id;
         self.clients[client].urls.push(entry);
         id
@@ -89,21 +78,16 @@ impl Bank {
     pub(super) fn refuse_url(&self, client: usize, url: &str) -> Result<(), Refusal> {
         self.refuse_url_text(url)?;
         match self.behaviour.max_callback_urls {
-            Some(limit) if self.clients[client].urls.len() >= limit => Err(Refusal::new(
-                400,
-                format!("You can have a maximum of {limit} callback URLs."),
-            )),
+            Some(limit) if self.clients[client].urls.len() >= limit => {
+                Err(Refusal::new(400, format!("You can have a maximum of {limit} callback URLs.")))
+            }
             Some(_) | None => Ok(()),
         }
     }
 
     pub(super) fn refuse_url_text(&self, url: &str) -> Result<(), Refusal> {
         let known_scheme = url.starts_with("https://") || url.starts_with("http://");
-        let refused = self
-            .behaviour
-            .refused_urls
-            .iter()
-            .any(|part| url.contains(part));
+        let refused = self.behaviour.refused_urls.iter().any(|part| url.contains(part));
         if !known_scheme || refused {
             return Err(Refusal::new(400, "The callback URL is invalid."));
         }
@@ -121,9 +105,7 @@ impl Bank {
 }
 
 fn wanted_url(ask: &Ask) -> Result<String, Refusal> {
-    text(&ask.object()?, "url")
-        .map(str::to_owned)
-        .ok_or_else(|| Refusal::new(400, "Missing field \"url\"."))
+    text(&ask.object()?, "url").map(str::to_owned).ok_or_else(|| Refusal::new(400, "Missing field \"url\"."))
 }
 
 fn callback_object(url: &RedirectUrl) -> Value {

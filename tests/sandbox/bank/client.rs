@@ -3,14 +3,11 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::{Bank, random_hex, stamp};
+use super::Bank;
 use crate::sandbox::{
-    behaviour::{
-        Cancel, Cancelled, CreateBody, CreateReply, DisplayName, PutRedirectUrl, Reactivation,
-        SecondClient, SecretField, SecretShown, UnsetName, UrlShape,
-    },
+    behaviour::{Cancel, Cancelled, CreateBody, PutRedirectUrl, Reactivation},
     reply::{Ask, Outcome, Refusal, Reply, text},
 };
 
@@ -83,7 +80,7 @@ impl Client {
         }
     }
 
-    fn shown_status(&self) -> &'static str {
+    pub(super) fn shown_status(&self) -> &'static str {
         match self.status {
             ClientStatus::Active => "ACTIVE",
             ClientStatus::CancelledPending(_) => "CANCELLED_PENDING",
@@ -139,118 +136,12 @@ impl Bank {
         let lag = self.behaviour.list_lag.unwrap_or(Duration::ZERO);
         let lag = jiff::SignedDuration::try_from(lag).unwrap_or(jiff::SignedDuration::ZERO);
         let visible = |it: &Client| {
-            let hidden = self.behaviour.cancelled == Cancelled::Hidden
-                && it.status == ClientStatus::Cancelled;
-            it.user == user
-                && !hidden
-                && it
-                    .created
-                    .saturating_add(lag)
-                    .is_ok_and(|at| at <= self.now)
+            let hidden = self.behaviour.cancelled == Cancelled::Hidden && it.status == ClientStatus::Cancelled;
+            it.user == user && !hidden && it.created.saturating_add(lag).is_ok_and(|at| at <= self.now)
         };
-        let positions: Vec<usize> = (0..self.clients.len())
-            .filter(|at| visible(&self.clients[*at]))
-            .collect();
-        let items = positions
-            .into_iter()
-            .map(|at| (self.clients[at].id, self.show_client(at)))
-            .collect();
+        let positions: Vec<usize> = (0..self.clients.len()).filter(|at| visible(&self.clients[*at])).collect();
+        let items = positions.into_iter().map(|at| (self.clients[at].id, self.show_client(at))).collect();
         self.page(ask, items)
-    }
-
-    /// `POST oauth-client`.
-    pub(super) fn create_client(&mut self, user: u64, ask: &Ask) -> Outcome {
-        let wish = self.read_create_body(&ask.json()?)?;
-        let existing = self
-            .clients
-            .iter()
-            .find(|it| it.user == user && it.status == ClientStatus::Active)
-            .map(|it| it.id);
-        match (existing, self.behaviour.second_client) {
-            (Some(_), SecondClient::Refused(status)) => {
-                return Err(Refusal::new(
-                    status,
-                    "You already have an active OAuth client.",
-                ));
-            }
-            (Some(id), SecondClient::ReturnsExisting) => return Ok(Reply::id(id)),
-            (None, _) | (Some(_), SecondClient::CreatesSecond) => {}
-        }
-        let url = text(&wish, "redirect_url");
-        url.map_or(Ok(()), |url| self.refuse_url_text(url))?;
-        let at = self.add_client(user, text(&wish, "display_name"));
-        if let Some(url) = url {
-            self.add_url(at, url);
-        }
-        if text(&wish, "status") == Some("CANCELLED") {
-            self.clients[at].status = ClientStatus::Cancelled;
-        }
-        Ok(match self.behaviour.create_reply {
-            CreateReply::Id => Reply::id(self.clients[at].id),
-            CreateReply::OauthClientObject => Reply::Items(vec![self.show_client(at)]),
-        })
-    }
-
-    /// What the bank takes from a create body (`§5.2`).
-    fn read_create_body(&self, body: &Value) -> Result<Map<String, Value>, Refusal> {
-        let mode = self.behaviour.create_body;
-        if mode == CreateBody::RefusesAll {
-            return Err(Refusal::new(400, "The OAuth client could not be created."));
-        }
-        let fields = match body {
-            Value::Null => Map::new(),
-            Value::Object(fields) => fields.clone(),
-            Value::Array(items) => match items.as_slice() {
-                [] => Map::new(),
-                [Value::Object(_), ..] if mode == CreateBody::RefusesArray => {
-                    return Err(Refusal::new(400, "The request body must be an object."));
-                }
-                [Value::Object(fields)] => fields.clone(),
-                _ => return Err(Refusal::new(400, "The request body is invalid.")),
-            },
-            _ => return Err(Refusal::new(400, "The request body is invalid.")),
-        };
-        let unknown: Vec<&str> = fields
-            .keys()
-            .map(String::as_str)
-            .filter(|name| *name != "status")
-            .collect();
-        match mode {
-            CreateBody::Superfluous if !unknown.is_empty() => Err(Refusal::superfluous(unknown)),
-            CreateBody::IgnoresUnknown => Ok(fields
-                .into_iter()
-                .filter(|(name, _)| name == "status")
-                .collect()),
-            CreateBody::Stores
-            | CreateBody::Superfluous
-            | CreateBody::RefusesArray
-            | CreateBody::RefusesAll => check_status(&fields).map(|()| fields),
-        }
-    }
-
-    /// A new ACTIVE client; returns its position.
-    pub(super) fn add_client(&mut self, user: u64, name: Option<&str>) -> usize {
-        let client = Client {
-            id: self.next_id(),
-            user,
-            client_id: random_hex(64),
-            secret: random_hex(64),
-            status: ClientStatus::Active,
-            display_name: name.and_then(|name| self.store_name(name)),
-            urls: Vec::new(),
-            created: self.now,
-            reads: 0,
-        };
-        self.clients.push(client);
-        self.clients.len() - 1
-    }
-
-    fn store_name(&self, name: &str) -> Option<String> {
-        match self.behaviour.display_name {
-            DisplayName::Stored => Some(name.to_owned()),
-            DisplayName::Ignored => None,
-            DisplayName::Normalised => Some(name.trim().to_uppercase()),
-        }
     }
 
     /// `PUT oauth-client/{c}`.
@@ -297,11 +188,7 @@ impl Bank {
                 _ => strict,
             })
             .collect();
-        if unknown.is_empty() {
-            Ok(())
-        } else {
-            Err(Refusal::superfluous(unknown))
-        }
+        if unknown.is_empty() { Ok(()) } else { Err(Refusal::superfluous(unknown)) }
     }
 
     fn activate(&mut self, at: usize) -> Result<(), Refusal> {
@@ -309,10 +196,7 @@ impl Bank {
             return Ok(());
         }
         match self.behaviour.reactivation {
-            Reactivation::Refused(status) => Err(Refusal::new(
-                status,
-                "A cancelled OAuth client cannot be activated.",
-            )),
+            Reactivation::Refused(status) => Err(Refusal::new(status, "A cancelled OAuth client cannot be activated.")),
             Reactivation::Allowed => {
                 self.clients[at].status = ClientStatus::Active;
                 Ok(())
@@ -326,78 +210,12 @@ impl Bank {
         }
         self.clients[at].status = match self.behaviour.cancel {
             Cancel::Immediate => ClientStatus::Cancelled,
-            Cancel::Pending { seconds } => {
-                ClientStatus::CancelledPending(self.after(Duration::from_secs(seconds)))
-            }
+            Cancel::Pending { seconds } => ClientStatus::CancelledPending(self.after(Duration::from_secs(seconds))),
         };
     }
-
-    /// A read of one client.
-    fn show_client(&mut self, at: usize) -> Value {
-        self.clients[at].reads += 1;
-        let client = &self.clients[at];
-        let mut fields = Map::new();
-        fields.insert("id".to_owned(), json!(client.id));
-        fields.insert("status".to_owned(), json!(client.shown_status()));
-        fields.insert("client_id".to_owned(), json!(client.client_id));
-        if client.display_name.is_some() || self.behaviour.unset_name == UnsetName::Null {
-            fields.insert("display_name".to_owned(), json!(client.display_name));
-        }
-        if let Some(secret) = self.shown_secret(client) {
-            let name = match self.behaviour.secret_field {
-                SecretField::Secret => "secret",
-                SecretField::ClientSecret => "client_secret",
-            };
-            fields.insert(name.to_owned(), secret);
-        }
-        let shape = self.behaviour.url_shape;
-        if matches!(
-            shape,
-            UrlShape::Array | UrlShape::Both | UrlShape::ArrayWithoutIds
-        ) {
-            let with_ids = shape != UrlShape::ArrayWithoutIds;
-            let urls: Vec<Value> = client
-                .urls
-                .iter()
-                .map(|it| url_object(it, with_ids))
-                .collect();
-            fields.insert("callback_url".to_owned(), json!(urls));
-        }
-        if matches!(shape, UrlShape::Scalar | UrlShape::Both) {
-            let first = client.urls.first().map(|it| it.url.clone());
-            fields.insert("redirect_url".to_owned(), json!(first));
-        }
-        json!({"OauthClient": fields})
-    }
-
-    fn shown_secret(&self, client: &Client) -> Option<Value> {
-        match self.behaviour.secret_shown {
-            SecretShown::Always => Some(json!(client.secret)),
-            SecretShown::OnlyActive if client.status == ClientStatus::Active => {
-                Some(json!(client.secret))
-            }
-            SecretShown::OnlyActive => Some(Value::Null),
-            SecretShown::FirstReadOnly if client.reads == 1 => Some(json!(client.secret)),
-            SecretShown::FirstReadOnly | SecretShown::Never => None,
-        }
-    }
 }
 
-/// One redirect URL, as it stands in an `OauthClient`.
-pub(super) fn url_object(url: &RedirectUrl, with_id: bool) -> Value {
-    if with_id {
-        json!({
-            "id": url.id,
-            "created": stamp(url.created),
-            "updated": stamp(url.updated),
-            "url": url.url,
-        })
-    } else {
-        json!({"url": url.url})
-    }
-}
-
-fn check_status(fields: &Map<String, Value>) -> Result<(), Refusal> {
+pub(super) fn check_status(fields: &Map<String, Value>) -> Result<(), Refusal> {
     match fields.get("status") {
         None => Ok(()),
         Some(Value::String(status)) if matches!(status.as_str(), "ACTIVE" | "CANCELLED") => Ok(()),

@@ -27,9 +27,7 @@ pub struct Installation {
 
 impl std::fmt::Debug for Installation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Installation")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
+        f.debug_struct("Installation").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
@@ -56,12 +54,8 @@ impl Bank {
         let client_key = text(&fields, "client_public_key")
             .and_then(parse_public_key)
             .ok_or_else(|| Refusal::new(400, "Client Public Key Invalid"))?;
-        let installation = Installation {
-            id: self.next_id(),
-            token: random_hex(64),
-            client_key,
-            request_ids: BTreeSet::new(),
-        };
+        let installation =
+            Installation { id: self.next_id(), token: random_hex(64), client_key, request_ids: BTreeSet::new() };
         let reply = Reply::Items(vec![
             json!({"Id": {"id": installation.id}}),
             self.token_item(&installation.token),
@@ -81,7 +75,7 @@ impl Bank {
         if ask.method != "GET" {
             return Err(Refusal::method_not_allowed());
         }
-        let id = self.installations[self.sessions[session].installation].id;
+        let id = self.sessions[session].installation;
         let item = if ask.path.ends_with("/server-public-key") {
             json!({"ServerPublicKey": {"server_public_key": ServerKey::shared().public_pem}})
         } else {
@@ -96,15 +90,8 @@ impl Bank {
         let key = self.living_key(secret)?;
         let permitted = permitted_ips(fields.get("permitted_ips"))?;
         let installation_id = self.installations[installation].id;
-        if self
-            .devices
-            .iter()
-            .any(|it| it.installation == installation_id)
-        {
-            return Err(Refusal::new(
-                400,
-                "A device already exists for this installation.",
-            ));
+        if self.devices.iter().any(|it| it.installation == installation_id) {
+            return Err(Refusal::new(400, "A device already exists for this installation."));
         }
         match self.keys[key].status {
             KeyStatus::PendingFirstUse => self.bind(key, &permitted),
@@ -141,9 +128,7 @@ impl Bank {
             .collect();
         match one {
             Some(id) if items.is_empty() => Err(Refusal::not_found("Device server", id)),
-            Some(_) => Ok(Reply::Items(
-                items.into_iter().map(|(_, item)| item).collect(),
-            )),
+            Some(_) => Ok(Reply::Items(items.into_iter().map(|(_, item)| item).collect())),
             None => Ok(self.page(ask, items)),
         }
     }

@@ -12,7 +12,7 @@ use crate::sandbox::{
 };
 
 /// How long a code can be exchanged.
-const CODE_LIFE: Duration = Duration::from_secs(600);
+const CODE_LIFE: Duration = Duration::from_mins(10);
 
 /// An authorization code.
 #[derive(Clone)]
@@ -53,10 +53,10 @@ impl Bank {
         if ask.parameter("response_type") != Some("code") {
             return page("Unsupported response_type: expected code");
         }
-        let client = self.clients.iter().find(|it| {
-            it.status == ClientStatus::Active
-                && Some(it.client_id.as_str()) == ask.parameter("client_id")
-        });
+        let client = self
+            .clients
+            .iter()
+            .find(|it| it.status == ClientStatus::Active && Some(it.client_id.as_str()) == ask.parameter("client_id"));
         let Some(client) = client else {
             return page("Unknown client_id");
         };
@@ -86,20 +86,14 @@ impl Bank {
         }
         let form: Vec<(String, String)> = match self.behaviour.token_parameters {
             TokenParameters::Query => Vec::new(),
-            TokenParameters::QueryOrForm => url::form_urlencoded::parse(&ask.body)
-                .into_owned()
-                .collect(),
+            TokenParameters::QueryOrForm => url::form_urlencoded::parse(&ask.body).into_owned().collect(),
         };
         let parameter = |name: &str| {
             let in_form = form.iter().find(|(key, _)| key == name);
-            ask.parameter(name)
-                .or(in_form.map(|(_, value)| value.as_str()))
+            ask.parameter(name).or(in_form.map(|(_, value)| value.as_str()))
         };
         if parameter("grant_type") != Some("authorization_code") {
-            return Ok(oauth_error(
-                "unsupported_grant_type",
-                "Only authorization_code is supported.",
-            ));
+            return Ok(oauth_error("unsupported_grant_type", "Only authorization_code is supported."));
         }
         let client = self.clients.iter().find(|it| {
             it.status == ClientStatus::Active
@@ -107,10 +101,7 @@ impl Bank {
                 && Some(it.secret.as_str()) == parameter("client_secret")
         });
         let Some(client) = client else {
-            return Ok(oauth_error(
-                "invalid_client",
-                "The client credentials are invalid.",
-            ));
+            return Ok(oauth_error("invalid_client", "The client credentials are invalid."));
         };
         let (client, owner, now) = (client.id, client.user, self.now);
         let code = self.codes.iter_mut().find(|it| {
@@ -121,18 +112,12 @@ impl Bank {
                 && Some(it.redirect_uri.as_str()) == parameter("redirect_uri")
         });
         let Some(code) = code else {
-            return Ok(oauth_error(
-                "invalid_grant",
-                "The authorization code is invalid or expired.",
-            ));
+            return Ok(oauth_error("invalid_grant", "The authorization code is invalid or expired."));
         };
         code.used = true;
         let (state, granted_by) = (code.state.clone(), code.granted_by);
         let token = self.issue_token(owner, granted_by);
-        Ok(Reply::OAuth(
-            200,
-            json!({"access_token": token, "token_type": "bearer", "state": state}),
-        ))
+        Ok(Reply::OAuth(200, json!({"access_token": token, "token_type": "bearer", "state": state})))
     }
 
     /// An access token: an API key whose sessions belong to a `UserApiKey`.
@@ -140,11 +125,7 @@ impl Bank {
         let token = self.add_key(granted_by, false);
         let id = self.next_id();
         if let Some(key) = self.keys.last_mut() {
-            key.access_token_of = Some(AccessToken {
-                id,
-                requested_by,
-                granted_by,
-            });
+            key.access_token_of = Some(AccessToken { id, requested_by, granted_by });
         }
         token
     }
@@ -162,10 +143,6 @@ fn location(code: &Code) -> String {
     if let Some(state) = &code.state {
         query.append_pair("state", state);
     }
-    let separator = if code.redirect_uri.contains('?') {
-        '&'
-    } else {
-        '?'
-    };
+    let separator = if code.redirect_uri.contains('?') { '&' } else { '?' };
     format!("{}{separator}{}", code.redirect_uri, query.finish())
 }

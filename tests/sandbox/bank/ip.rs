@@ -46,11 +46,7 @@ impl Bank {
 
     pub(super) fn add_ip(&mut self, key: usize, ip: &str) -> u64 {
         let id = self.next_id();
-        self.keys[key].ips.push(PermittedIp {
-            id,
-            ip: ip.to_owned(),
-            status: IpStatus::Active,
-        });
+        self.keys[key].ips.push(PermittedIp { id, ip: ip.to_owned(), status: IpStatus::Active });
         id
     }
 
@@ -68,9 +64,7 @@ impl Bank {
             .collect();
         match one {
             Some(id) if items.is_empty() => Err(Refusal::not_found("Credential", id)),
-            Some(_) => Ok(Reply::Items(
-                items.into_iter().map(|(_, item)| item).collect(),
-            )),
+            Some(_) => Ok(Reply::Items(items.into_iter().map(|(_, item)| item).collect())),
             None => Ok(self.page(ask, items)),
         }
     }
@@ -120,19 +114,10 @@ impl Bank {
     }
 
     /// `credential-password-ip/{p}/ip/{i}`: read, change the status.
-    pub(super) fn permitted_ip(
-        &mut self,
-        ask: &Ask,
-        user: u64,
-        credential: u64,
-        ip: u64,
-    ) -> Outcome {
+    pub(super) fn permitted_ip(&mut self, ask: &Ask, user: u64, credential: u64, ip: u64) -> Outcome {
         let key = self.credential(user, credential)?;
-        let found = self.keys[key]
-            .ips
-            .iter()
-            .find(|it| it.id == ip)
-            .ok_or_else(|| Refusal::not_found("Permitted ip", ip))?;
+        let found =
+            self.keys[key].ips.iter().find(|it| it.id == ip).ok_or_else(|| Refusal::not_found("Permitted ip", ip))?;
         match ask.method.as_str() {
             "GET" => Ok(Reply::Items(vec![ip_object(found)])),
             "PUT" => {

@@ -5,12 +5,14 @@
 
 mod callback;
 mod client;
+mod create;
 mod device;
 mod grant;
 mod ip;
 mod list;
 mod owner;
 mod session;
+mod show;
 mod user;
 
 use std::{
@@ -124,9 +126,7 @@ impl Bank {
         for client in &mut self.clients {
             client.settle(now);
         }
-        let (due, rest) = std::mem::take(&mut self.late)
-            .into_iter()
-            .partition(|late| late.due <= now);
+        let (due, rest) = std::mem::take(&mut self.late).into_iter().partition(|late| late.due <= now);
         self.late = rest;
         let mut committed = Vec::new();
         for Late { user, ask, seq, .. } in due {
@@ -139,12 +139,7 @@ impl Bank {
 
     /// Puts a create off, as if the bank were slow.
     pub(crate) fn commit_later(&mut self, user: u64, ask: Ask, seq: u64, wait: Duration) {
-        self.late.push(Late {
-            due: self.after(wait),
-            user,
-            ask,
-            seq,
-        });
+        self.late.push(Late { due: self.after(wait), user, ask, seq });
     }
 
     /// Who asks; refuses tokens that are unknown, ended, of the wrong kind, and bad signatures.
@@ -153,7 +148,7 @@ impl Bank {
         let installation = match caller {
             Caller::Nobody => return Ok(caller),
             Caller::Installation(at) => at,
-            Caller::Session(at) => self.sessions[at].installation,
+            Caller::Session(at) => self.installation_of(at)?,
         };
         self.check_signature(ask, installation)?;
         self.check_request_id(ask, installation)?;
@@ -179,12 +174,15 @@ impl Bank {
                 .map(Caller::Installation)
                 .ok_or_else(Refusal::authentication);
         }
-        let at = self
-            .sessions
-            .iter()
-            .position(|it| it.token == token)
-            .ok_or_else(Refusal::authentication)?;
+        let at = self.sessions.iter().position(|it| it.token == token).ok_or_else(Refusal::authentication)?;
         self.check_session(at).map(|()| Caller::Session(at))
+    }
+
+    /// The position of a session's installation.
+    fn installation_of(&self, session: usize) -> Result<usize, Refusal> {
+        let id = self.sessions[session].installation;
+        let found = self.installations.iter().position(|it| it.id == id);
+        found.ok_or_else(Refusal::authentication)
     }
 
     fn check_session(&self, at: usize) -> Result<(), Refusal> {
@@ -210,8 +208,8 @@ impl Bank {
         if !matches!(ask.method.as_str(), "POST" | "PUT") {
             return Ok(());
         }
-        let required = ask.route.endpoint == Endpoint::SessionServer
-            || self.behaviour.signatures == SignatureRule::EveryBody;
+        let required =
+            ask.route.endpoint == Endpoint::SessionServer || self.behaviour.signatures == SignatureRule::EveryBody;
         let key: &RsaPublicKey = &self.installations[installation].client_key;
         match &ask.signature {
             None if required => Err(Refusal::signature_required(&ask.path)),
@@ -228,10 +226,9 @@ impl Bank {
         let seen: &mut BTreeSet<String> = &mut self.installations[installation].request_ids;
         let fresh = seen.insert(id.clone());
         match self.behaviour.request_id_reuse {
-            RequestIdReuse::Error if !fresh => Err(Refusal::new(
-                400,
-                "The request id has already been used for this device.",
-            )),
+            RequestIdReuse::Error if !fresh => {
+                Err(Refusal::new(400, "The request id has already been used for this device."))
+            }
             RequestIdReuse::Error | RequestIdReuse::Ignored => Ok(()),
         }
     }
@@ -254,11 +251,7 @@ impl Bank {
     fn answer_session(&mut self, session: usize, ask: &Ask) -> Outcome {
         let owner = self.sessions[session].user;
         let own = |user: u64| {
-            if user == owner {
-                Ok(())
-            } else {
-                Err(Refusal::authorisation(403))
-            }
+            if user == owner { Ok(()) } else { Err(Refusal::authorisation(403)) }
         };
         match ask.route.endpoint {
             Endpoint::Session => self.end_session(ask, session),

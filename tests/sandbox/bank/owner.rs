@@ -32,10 +32,7 @@ impl Bank {
     #[must_use]
     pub fn urls_of(&self, client: u64) -> Vec<String> {
         let urls = self.client(client).map(|it| it.urls.as_slice());
-        urls.unwrap_or_default()
-            .iter()
-            .map(|it| it.url.clone())
-            .collect()
+        urls.unwrap_or_default().iter().map(|it| it.url.clone()).collect()
     }
 
     /// Creates an ACTIVE client by hand; returns its number.
@@ -103,6 +100,13 @@ impl Bank {
         }
     }
 
+    /// Removes all installations, devices and sessions: their tokens are unknown from now on.
+    pub fn forget_installations(&mut self) {
+        self.installations.clear();
+        self.devices.clear();
+        self.sessions.clear();
+    }
+
     /// Ends every session.
     pub fn end_sessions(&mut self) {
         for session in &mut self.sessions {
@@ -120,11 +124,6 @@ impl Bank {
     pub fn reset(&mut self) {
         let last_id = self.last_id;
         let (now, caller) = (self.now, self.caller);
-        *self = Self {
-            now,
-            caller,
-            last_id,
-            ..Self::new(self.behaviour.clone())
-        };
+        *self = Self { now, caller, last_id, ..Self::new(self.behaviour.clone()) };
     }
 }

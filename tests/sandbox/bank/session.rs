@@ -25,8 +25,8 @@ pub struct Session {
     pub user: u64,
     /// The key it was opened with ([`Key::id`](super::Key)).
     pub key: u64,
-    /// Position of its installation in [`Bank::installations`].
-    pub installation: usize,
+    /// Its installation ([`Installation::id`](super::Installation)).
+    pub installation: u64,
     /// When it was opened.
     pub created: Timestamp,
     /// When it ends by itself.
@@ -61,6 +61,7 @@ impl Bank {
         }
         let fields = ask.object()?;
         let key = self.living_key(text(&fields, "secret").unwrap_or_default())?;
+        let installation = self.installations[installation].id;
         self.check_device(key, installation)?;
         self.check_second_session(key, installation)?;
 
@@ -85,10 +86,8 @@ impl Bank {
 
     /// A device on this installation, registered with this key, called from a permitted address.
     /// An access token may use any installation that has a device, and is bound at first use.
-    fn check_device(&mut self, key: usize, installation: usize) -> Result<(), Refusal> {
-        let installation = self.installations[installation].id;
-        let (key_id, is_access_token) =
-            (self.keys[key].id, self.keys[key].access_token_of.is_some());
+    fn check_device(&mut self, key: usize, installation: u64) -> Result<(), Refusal> {
+        let (key_id, is_access_token) = (self.keys[key].id, self.keys[key].access_token_of.is_some());
         let registered = self
             .devices
             .iter()
@@ -100,19 +99,13 @@ impl Bank {
         if self.keys[key].status == KeyStatus::PendingFirstUse {
             self.bind(key, &[]);
         }
-        if self.keys[key].permits(self.caller) {
-            Ok(())
-        } else {
-            Err(Refusal::credentials())
-        }
+        if self.keys[key].permits(self.caller) { Ok(()) } else { Err(Refusal::credentials()) }
     }
 
-    fn check_second_session(&mut self, key: usize, installation: usize) -> Result<(), Refusal> {
+    fn check_second_session(&mut self, key: usize, installation: u64) -> Result<(), Refusal> {
         let (key, now) = (self.keys[key].id, self.now);
-        let mut living = self
-            .sessions
-            .iter_mut()
-            .filter(|it| it.key == key && it.installation == installation && it.lives(now));
+        let mut living =
+            self.sessions.iter_mut().filter(|it| it.key == key && it.installation == installation && it.lives(now));
         match self.behaviour.second_session {
             SecondSession::KeepsOld => Ok(()),
             SecondSession::EndsOld => {
@@ -120,10 +113,7 @@ impl Bank {
                 Ok(())
             }
             SecondSession::Refused => match living.next() {
-                Some(_) => Err(Refusal::new(
-                    400,
-                    "Authentication token already has a user session.",
-                )),
+                Some(_) => Err(Refusal::new(400, "Authentication token already has a user session.")),
                 None => Ok(()),
             },
         }

@@ -80,9 +80,7 @@ impl Key {
     #[must_use]
     pub fn permits(&self, caller: Ipv4Addr) -> bool {
         let caller = caller.to_string();
-        self.ips
-            .iter()
-            .any(|it| it.status == IpStatus::Active && (it.ip == "*" || it.ip == caller))
+        self.ips.iter().any(|it| it.status == IpStatus::Active && (it.ip == "*" || it.ip == caller))
     }
 }
 
@@ -97,11 +95,7 @@ impl Bank {
 
     /// A new key of a user; `sandbox_` and 56 hexadecimal digits, or 64 digits.
     pub(crate) fn add_key(&mut self, user: u64, sandbox: bool) -> String {
-        let secret = if sandbox {
-            format!("sandbox_{}", random_hex(56))
-        } else {
-            random_hex(64)
-        };
+        let secret = if sandbox { format!("sandbox_{}", random_hex(56)) } else { random_hex(64) };
         self.add_key_with_secret(user, &secret);
         secret
     }
@@ -160,9 +154,7 @@ impl Bank {
     /// The user object of a session: `{"UserPerson": {…}}` and its siblings.
     pub(super) fn user_object(&self, session: usize) -> Value {
         let session = &self.sessions[session];
-        let token = self
-            .key_by_id(session.key)
-            .and_then(|key| key.access_token_of.clone());
+        let token = self.key_by_id(session.key).and_then(|key| key.access_token_of.clone());
         if let Some(token) = token {
             return self.user_api_key(token.id, token.requested_by, token.granted_by);
         }

@@ -6,8 +6,8 @@ use super::probe::Probe;
 use crate::sandbox::{
     Fault, FaultKind,
     behaviour::{
-        Cancel, Cancelled, CreateBody, CreateReply, DisplayName, Reactivation, SecondClient,
-        SecretField, SecretShown, UnsetName,
+        Cancel, Cancelled, CreateBody, CreateReply, DisplayName, Reactivation, SecondClient, SecretField, SecretShown,
+        UnsetName,
     },
 };
 
@@ -31,11 +31,7 @@ async fn create(mode: CreateBody, body: &Value) -> (u16, Option<String>, Vec<Str
     probe.sandbox.with(|bank| {
         let client = bank.clients.first();
         let urls = client.map(|it| bank.urls_of(it.id)).unwrap_or_default();
-        (
-            got.status,
-            client.and_then(|it| it.display_name.clone()),
-            urls,
-        )
+        (got.status, client.and_then(|it| it.display_name.clone()), urls)
     })
 }
 
@@ -54,11 +50,7 @@ async fn every_create_body_of_bunqs_own_sources_meets_every_mode() {
         assert_eq!(create(mode, &v1()).await, v1_comes_to, "{mode:?}");
         assert_eq!(create(mode, &v5()).await, v5_comes_to, "{mode:?}");
         for empty in [json!({}), json!([]), json!({"status": "ACTIVE"})] {
-            assert_eq!(
-                create(mode, &empty).await,
-                empty_comes_to,
-                "{mode:?} {empty}"
-            );
+            assert_eq!(create(mode, &empty).await, empty_comes_to, "{mode:?} {empty}");
         }
     }
 }
@@ -66,23 +58,11 @@ async fn every_create_body_of_bunqs_own_sources_meets_every_mode() {
 #[tokio::test]
 async fn a_strict_bank_names_each_superfluous_field() {
     let probe = Probe::ready().await;
-    probe
-        .sandbox
-        .behave(|it| it.create_body = CreateBody::Superfluous);
+    probe.sandbox.behave(|it| it.create_body = CreateBody::Superfluous);
     let got = probe.post(CLIENTS, &v1()).await;
-    let texts: Vec<Value> = got.json()["Error"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|item| item["error_description"].clone())
-        .collect();
-    assert_eq!(
-        texts,
-        [
-            "Superfluous field \"display_name\".",
-            "Superfluous field \"redirect_url\"."
-        ]
-    );
+    let texts: Vec<Value> =
+        got.json()["Error"].as_array().unwrap().iter().map(|item| item["error_description"].clone()).collect();
+    assert_eq!(texts, ["Superfluous field \"display_name\".", "Superfluous field \"redirect_url\"."]);
 }
 
 #[tokio::test]
@@ -90,70 +70,45 @@ async fn a_second_client_is_refused_returned_or_created() {
     let probe = Probe::ready().await;
     let first = probe.post(CLIENTS, &json!({})).await.id();
     for status in [400, 403, 490] {
-        probe
-            .sandbox
-            .behave(|it| it.second_client = SecondClient::Refused(status));
+        probe.sandbox.behave(|it| it.second_client = SecondClient::Refused(status));
         assert_eq!(probe.post(CLIENTS, &json!({})).await.status, status);
     }
-    probe
-        .sandbox
-        .behave(|it| it.second_client = SecondClient::ReturnsExisting);
+    let committed: Vec<bool> = probe.sandbox.mutations().iter().map(|it| it.committed).collect();
+    assert_eq!(committed, [true, false, false, false]);
+    probe.sandbox.behave(|it| it.second_client = SecondClient::ReturnsExisting);
     assert_eq!(probe.post(CLIENTS, &json!({})).await.id(), first);
-    probe
-        .sandbox
-        .behave(|it| it.second_client = SecondClient::CreatesSecond);
+    probe.sandbox.behave(|it| it.second_client = SecondClient::CreatesSecond);
     assert_ne!(probe.post(CLIENTS, &json!({})).await.id(), first);
-    assert_eq!(
-        probe
-            .sandbox
-            .with(|bank| bank.active_clients(probe.user.id).len()),
-        2
-    );
+    assert_eq!(probe.sandbox.with(|bank| bank.active_clients(probe.user.id).len()), 2);
 }
 
 #[tokio::test]
 async fn the_answer_to_a_create_is_an_id_or_the_client() {
     let probe = Probe::ready().await;
-    probe
-        .sandbox
-        .behave(|it| it.create_reply = CreateReply::OauthClientObject);
+    probe.sandbox.behave(|it| it.create_reply = CreateReply::OauthClientObject);
     let got = probe.post(CLIENTS, &v1()).await;
-    assert_eq!(
-        got.json()["Response"][0]["OauthClient"]["display_name"],
-        "My App"
-    );
+    assert_eq!(got.json()["Response"][0]["OauthClient"]["display_name"], "My App");
 }
 
 #[tokio::test]
 async fn a_create_whose_reply_is_lost_may_be_committed_later() {
     let probe = Probe::ready().await;
-    probe
-        .sandbox
-        .behave(|it| it.late_commit = Some(Duration::from_secs(30)));
-    probe
-        .sandbox
-        .inject(Fault::new("POST", CLIENTS, FaultKind::DropAfterCommit));
-    let lost = probe
-        .attempt(reqwest::Method::POST, CLIENTS, Some(&v1()))
-        .await;
+    probe.sandbox.behave(|it| it.late_commit = Some(Duration::from_secs(30)));
+    probe.sandbox.inject(Fault::new("POST", CLIENTS, FaultKind::DropAfterCommit));
+    let lost = probe.attempt(reqwest::Method::POST, CLIENTS, Some(&v1())).await;
     assert!(lost.is_err());
     assert_eq!(probe.get(CLIENTS).await.items(), 0);
     assert!(!probe.sandbox.mutations()[0].committed);
     probe.sandbox.advance(Duration::from_secs(31));
     assert_eq!(probe.get(CLIENTS).await.items(), 1);
     assert!(probe.sandbox.mutations()[0].committed);
-    assert_eq!(
-        probe.sandbox.with(|bank| bank.urls_of(bank.clients[0].id)),
-        [URL]
-    );
+    assert_eq!(probe.sandbox.with(|bank| bank.urls_of(bank.clients[0].id)), [URL]);
 }
 
 #[tokio::test]
 async fn a_new_client_may_be_missing_in_lists_for_a_while() {
     let probe = Probe::ready().await;
-    probe
-        .sandbox
-        .behave(|it| it.list_lag = Some(Duration::from_secs(20)));
+    probe.sandbox.behave(|it| it.list_lag = Some(Duration::from_secs(20)));
     let id = probe.post(CLIENTS, &json!({})).await.id();
     assert_eq!(probe.get(CLIENTS).await.items(), 0);
     assert_eq!(probe.get(&format!("{CLIENTS}/{id}")).await.status, 200);
@@ -168,32 +123,20 @@ async fn the_secret_has_the_switchs_name_and_is_shown_when_it_says() {
     let path = format!("{CLIENTS}/{id}");
     let read = async || probe.get(&path).await.item(0);
     assert_eq!(read().await["secret"].as_str().unwrap().len(), 64);
-    probe
-        .sandbox
-        .behave(|it| it.secret_field = SecretField::ClientSecret);
+    probe.sandbox.behave(|it| it.secret_field = SecretField::ClientSecret);
     let shown = read().await;
     assert!(shown["client_secret"].is_string() && shown.get("secret").is_none());
-    probe
-        .sandbox
-        .behave(|it| it.secret_field = SecretField::Secret);
+    probe.sandbox.behave(|it| it.secret_field = SecretField::Secret);
 
-    probe
-        .sandbox
-        .behave(|it| it.secret_shown = SecretShown::OnlyActive);
+    probe.sandbox.behave(|it| it.secret_shown = SecretShown::OnlyActive);
     assert!(read().await["secret"].is_string());
     probe.sandbox.with(|bank| bank.cancel_by_hand(id));
     assert!(read().await["secret"].is_null());
-    probe
-        .sandbox
-        .behave(|it| it.secret_shown = SecretShown::Never);
+    probe.sandbox.behave(|it| it.secret_shown = SecretShown::Never);
     assert!(read().await.get("secret").is_none());
 
-    probe
-        .sandbox
-        .behave(|it| it.secret_shown = SecretShown::FirstReadOnly);
-    probe
-        .sandbox
-        .with(|bank| bank.client_mut(id).unwrap().reads = 0);
+    probe.sandbox.behave(|it| it.secret_shown = SecretShown::FirstReadOnly);
+    probe.sandbox.with(|bank| bank.client_mut(id).unwrap().reads = 0);
     assert!(probe.get(CLIENTS).await.item(0)["secret"].is_string());
     assert!(read().await.get("secret").is_none());
 }
@@ -207,16 +150,10 @@ async fn a_display_name_is_stored_ignored_or_normalised() {
     ] {
         let probe = Probe::ready().await;
         probe.sandbox.behave(|it| it.display_name = mode);
-        let id = probe
-            .post(CLIENTS, &json!({"display_name": " My App "}))
-            .await
-            .id();
+        let id = probe.post(CLIENTS, &json!({"display_name": " My App "})).await.id();
         let path = format!("{CLIENTS}/{id}");
         assert_eq!(probe.get(&path).await.item(0)["display_name"], created);
-        probe
-            .put(&path, &json!({"display_name": "Other"}))
-            .await
-            .id();
+        probe.put(&path, &json!({"display_name": "Other"})).await.id();
         assert_eq!(probe.get(&path).await.item(0)["display_name"], changed);
     }
 }
@@ -225,10 +162,7 @@ async fn a_display_name_is_stored_ignored_or_normalised() {
 async fn a_missing_name_is_null_or_absent() {
     let probe = Probe::ready().await;
     probe.post(CLIENTS, &json!({})).await.id();
-    assert_eq!(
-        probe.get(CLIENTS).await.item(0).get("display_name"),
-        Some(&Value::Null)
-    );
+    assert_eq!(probe.get(CLIENTS).await.item(0).get("display_name"), Some(&Value::Null));
     probe.sandbox.behave(|it| it.unset_name = UnsetName::Absent);
     assert_eq!(probe.get(CLIENTS).await.item(0).get("display_name"), None);
 }
@@ -239,9 +173,7 @@ async fn cancelling_is_immediate_or_pending() {
     let id = probe.post(CLIENTS, &json!({})).await.id();
     let path = format!("{CLIENTS}/{id}");
     let status = async || probe.get(&path).await.item(0)["status"].clone();
-    probe
-        .sandbox
-        .behave(|it| it.cancel = Cancel::Pending { seconds: 60 });
+    probe.sandbox.behave(|it| it.cancel = Cancel::Pending { seconds: 60 });
     probe.put(&path, &json!({"status": "CANCELLED"})).await.id();
     assert_eq!(status().await, "CANCELLED_PENDING");
     probe.sandbox.advance(Duration::from_secs(61));
@@ -262,14 +194,10 @@ async fn a_cancelled_client_is_listed_or_hidden_and_comes_back_or_not() {
     probe.sandbox.behave(|it| it.cancelled = Cancelled::Hidden);
     assert_eq!(probe.get(CLIENTS).await.items(), 0);
     assert_eq!(probe.get(&path).await.status, 200);
-    probe
-        .sandbox
-        .behave(|it| it.reactivation = Reactivation::Refused(490));
+    probe.sandbox.behave(|it| it.reactivation = Reactivation::Refused(490));
     let active = json!({"status": "ACTIVE"});
     assert_eq!(probe.put(&path, &active).await.status, 490);
-    probe
-        .sandbox
-        .behave(|it| it.reactivation = Reactivation::Allowed);
+    probe.sandbox.behave(|it| it.reactivation = Reactivation::Allowed);
     assert_eq!(probe.put(&path, &active).await.status, 200);
     assert_eq!(probe.get(CLIENTS).await.items(), 1);
 }
@@ -309,21 +237,10 @@ async fn an_empty_list_has_all_three_pagination_keys() {
 async fn somebody_elses_clients_are_out_of_reach() {
     let probe = Probe::ready().await;
     let other = probe.sandbox.new_user().id;
-    let client = probe
-        .sandbox
-        .with(|bank| bank.create_by_hand(other, Some("theirs"), &[URL]));
-    assert_eq!(
-        probe
-            .get(&format!("user/{other}/oauth-client"))
-            .await
-            .status,
-        403
-    );
+    let client = probe.sandbox.with(|bank| bank.create_by_hand(other, Some("theirs"), &[URL]));
+    assert_eq!(probe.get(&format!("user/{other}/oauth-client")).await.status, 403);
     assert_eq!(probe.get(&format!("{CLIENTS}/{client}")).await.status, 404);
-    assert_eq!(
-        probe.delete(&format!("{CLIENTS}/{client}")).await.status,
-        404
-    );
+    assert_eq!(probe.delete(&format!("{CLIENTS}/{client}")).await.status, 404);
 }
 
 #[tokio::test]

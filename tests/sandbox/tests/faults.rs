@@ -17,9 +17,7 @@ async fn post_with(kind: FaultKind) -> (Probe, reqwest::Result<super::probe::Got
 }
 
 fn clients(probe: &Probe) -> usize {
-    probe
-        .sandbox
-        .with(|bank| bank.clients_of(probe.user.id).len())
+    probe.sandbox.with(|bank| bank.clients_of(probe.user.id).len())
 }
 
 #[tokio::test]
@@ -75,10 +73,7 @@ async fn a_redirect_points_elsewhere() {
     let elsewhere = "http://127.0.0.1:9/v1/".to_owned();
     let (_, got) = post_with(FaultKind::Redirect(elsewhere.clone())).await;
     let got = got.unwrap();
-    assert_eq!(
-        (got.status, got.header("location")),
-        (302, Some(elsewhere.as_str()))
-    );
+    assert_eq!((got.status, got.header("location")), (302, Some(elsewhere.as_str())));
 }
 
 #[tokio::test]
@@ -91,11 +86,7 @@ async fn signatures_can_be_wrong_missing_or_of_another_body() {
         let (probe, got) = post_with(kind.clone()).await;
         let got = got.unwrap();
         assert_eq!(got.status, 200);
-        assert_eq!(
-            got.header("x-bunq-server-signature").is_some(),
-            present,
-            "{kind:?}"
-        );
+        assert_eq!(got.header("x-bunq-server-signature").is_some(), present, "{kind:?}");
         assert!(!got.is_signed(), "{kind:?}");
         assert!(probe.get(CLIENTS).await.is_signed());
     }

@@ -8,10 +8,7 @@ use crate::sandbox::{Options, behaviour::LimitStatus};
 const CLIENTS: &str = "user/{u}/oauth-client";
 
 async fn limited() -> Probe {
-    let options = Options {
-        limits: true,
-        ..Options::default()
-    };
+    let options = Options { limits: true, ..Options::default() };
     Probe::ready_with(options).await
 }
 
@@ -53,12 +50,7 @@ async fn puts_and_posts_have_windows_of_their_own() {
     let urls = format!("{path}/callback-url");
     let mut statuses = Vec::new();
     for _ in 0..6 {
-        statuses.push(
-            probe
-                .post(&urls, &json!({"url": "https://a.example"}))
-                .await
-                .status,
-        );
+        statuses.push(probe.post(&urls, &json!({"url": "https://a.example"})).await.status);
     }
     assert_eq!(statuses, [200, 200, 200, 200, 200, 429]);
 }
@@ -69,14 +61,9 @@ async fn sessions_open_once_in_thirty_seconds_per_address() {
     let got = probe.open_session().await;
     assert_eq!(got.status, 429);
     assert!(got.error().contains("a maximum of 1 calls per 30 second"));
-    probe
-        .sandbox
-        .set_caller_address(Ipv4Addr::new(203, 0, 113, 9));
+    probe.sandbox.set_caller_address(Ipv4Addr::new(203, 0, 113, 9));
     let got = probe.open_session().await;
-    assert_eq!(
-        got.status, 400,
-        "another address has another window: {got:?}"
-    );
+    assert_eq!(got.status, 400, "another address has another window: {got:?}");
     probe.sandbox.set_caller_address(Ipv4Addr::LOCALHOST);
     probe.sandbox.advance(Duration::from_secs(30));
     assert_eq!(probe.open_session().await.status, 200);
@@ -85,9 +72,7 @@ async fn sessions_open_once_in_thirty_seconds_per_address() {
 #[tokio::test]
 async fn the_status_may_be_409_and_limits_can_be_switched_off() {
     let probe = limited().await;
-    probe
-        .sandbox
-        .behave(|it| it.limit_status = LimitStatus::Conflict);
+    probe.sandbox.behave(|it| it.limit_status = LimitStatus::Conflict);
     let mut last = 0;
     for _ in 0..4 {
         last = probe.get(CLIENTS).await.status;

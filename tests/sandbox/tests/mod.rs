@@ -1,5 +1,4 @@
 //! Tests of the emulator, with a client of a few lines that shares no code with the operator.
-#![expect(clippy::unwrap_used, reason = "test code")]
 
 mod client;
 mod faults;
@@ -8,5 +7,6 @@ mod limits;
 mod login;
 mod probe;
 mod sdk;
+mod session;
 mod transport;
 mod urls;

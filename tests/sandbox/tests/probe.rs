@@ -28,11 +28,7 @@ pub(super) fn public_pem() -> String {
 }
 
 pub(super) fn sign(body: &[u8]) -> String {
-    STANDARD.encode(
-        SigningKey::<Sha256>::new(key().clone())
-            .sign(body)
-            .to_bytes(),
-    )
+    STANDARD.encode(SigningKey::<Sha256>::new(key().clone()).sign(body).to_bytes())
 }
 
 /// A reply as it came.
@@ -76,8 +72,7 @@ impl Got {
     /// Whether the bank signed exactly these bytes.
     pub(super) fn is_signed(&self) -> bool {
         let public = keys::parse_public_key(&keys::ServerKey::shared().public_pem).unwrap();
-        self.header("x-bunq-server-signature")
-            .is_some_and(|signature| keys::verify(&public, &self.bytes, signature))
+        self.header("x-bunq-server-signature").is_some_and(|signature| keys::verify(&public, &self.bytes, signature))
     }
 }
 
@@ -133,9 +128,7 @@ impl Probe {
 
     pub(super) async fn install(&mut self) -> Got {
         let body = json!({"client_public_key": public_pem()});
-        let got = self
-            .call(Method::POST, "installation", None, Some(&body))
-            .await;
+        let got = self.call(Method::POST, "installation", None, Some(&body)).await;
         self.installation = got.item(1)["token"].as_str().map(str::to_owned);
         got
     }
@@ -147,21 +140,13 @@ impl Probe {
             body[name] = value.clone();
         }
         let token = self.installation.as_deref();
-        self.call(Method::POST, "device-server", token, Some(&body))
-            .await
+        self.call(Method::POST, "device-server", token, Some(&body)).await
     }
 
     pub(super) async fn open_session(&mut self) -> Got {
         let body = json!({"secret": self.user.api_key});
         let token = self.installation.clone();
-        let got = self
-            .call(
-                Method::POST,
-                "session-server",
-                token.as_deref(),
-                Some(&body),
-            )
-            .await;
+        let got = self.call(Method::POST, "session-server", token.as_deref(), Some(&body)).await;
         if got.status == 200 {
             self.session = got.item(1)["token"].as_str().map(str::to_owned);
             self.user_id = got.item(2)["id"].as_u64().unwrap();
@@ -170,27 +155,10 @@ impl Probe {
     }
 
     /// A signed call with this token.
-    pub(super) async fn call(
-        &self,
-        method: Method,
-        path: &str,
-        token: Option<&str>,
-        body: Option<&Value>,
-    ) -> Got {
-        let body = body
-            .map(|it| it.to_string().into_bytes())
-            .unwrap_or_default();
+    pub(super) async fn call(&self, method: Method, path: &str, token: Option<&str>, body: Option<&Value>) -> Got {
+        let body = body.map(|it| it.to_string().into_bytes()).unwrap_or_default();
         let signature = sign(&body);
-        self.send(
-            method,
-            path,
-            token,
-            body,
-            Some(&signature),
-            &Uuid::new_v4().to_string(),
-        )
-        .await
-        .unwrap()
+        self.send(method, path, token, body, Some(&signature), &Uuid::new_v4().to_string()).await.unwrap()
     }
 
     /// Every byte chosen by the caller.
@@ -204,10 +172,7 @@ impl Probe {
         request_id: &str,
     ) -> reqwest::Result<Got> {
         let url = format!("{}{path}", self.sandbox.base_url());
-        let mut request = self
-            .http
-            .request(method, url)
-            .header("x-bunq-client-request-id", request_id);
+        let mut request = self.http.request(method, url).header("x-bunq-client-request-id", request_id);
         if let Some(token) = token {
             request = request.header("x-bunq-client-authentication", token);
         }
@@ -223,21 +188,13 @@ impl Probe {
     }
 
     /// A call of the session that may fail on the way.
-    pub(super) async fn attempt(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> reqwest::Result<Got> {
-        let body = body
-            .map(|it| it.to_string().into_bytes())
-            .unwrap_or_default();
+    pub(super) async fn attempt(&self, method: Method, path: &str, body: Option<&Value>) -> reqwest::Result<Got> {
+        let body = body.map(|it| it.to_string().into_bytes()).unwrap_or_default();
         let signature = sign(&body);
         let path = path.replace("{u}", &self.user_id.to_string());
         let token = self.session.as_deref();
         let id = Uuid::new_v4().to_string();
-        self.send(method, &path, token, body, Some(&signature), &id)
-            .await
+        self.send(method, &path, token, body, Some(&signature), &id).await
     }
 
     pub(super) async fn get(&self, path: &str) -> Got {

@@ -16,23 +16,13 @@ use crate::sandbox::{
 #[tokio::test]
 async fn replies_echo_the_request_id_and_carry_an_id_of_their_own() {
     let probe = Probe::ready().await;
-    let sent = probe.send(
-        Method::GET,
-        "user",
-        probe.session.as_deref(),
-        Vec::new(),
-        None,
-        "my-id",
-    );
+    let sent = probe.send(Method::GET, "user", probe.session.as_deref(), Vec::new(), None, "my-id");
     let got = sent.await.unwrap();
     assert_eq!(got.header("x-bunq-client-request-id"), Some("my-id"));
     let id = got.header("x-bunq-client-response-id").unwrap();
     assert!(uuid::Uuid::parse_str(id).is_ok());
     let call = probe.sandbox.calls().pop().unwrap();
-    assert_eq!(
-        (call.request_id.as_deref(), call.response_id.as_str()),
-        (Some("my-id"), id)
-    );
+    assert_eq!((call.request_id.as_deref(), call.response_id.as_str()), (Some("my-id"), id));
 }
 
 #[tokio::test]
@@ -50,23 +40,15 @@ async fn slashes_are_escaped_unless_switched_off() {
 async fn errors_are_signed_by_switch() {
     let probe = Probe::ready().await;
     let got = probe.get("nowhere").await;
-    assert_eq!(
-        (got.status, got.error().as_str()),
-        (404, "Route not found.")
-    );
+    assert_eq!((got.status, got.error().as_str()), (404, "Route not found."));
     assert!(got.header("x-bunq-server-signature").is_none());
-    probe
-        .sandbox
-        .behave(|it| it.error_signature = ErrorSignature::Signed);
+    probe.sandbox.behave(|it| it.error_signature = ErrorSignature::Signed);
     assert!(probe.get("nowhere").await.is_signed());
 }
 
 /// The reply's head, as bytes on the wire.
 async fn raw_head(sandbox: &Sandbox) -> String {
-    let address = sandbox
-        .base_url()
-        .replace("http://", "")
-        .replace("/v1/", "");
+    let address = sandbox.base_url().replace("http://", "").replace("/v1/", "");
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = "GET /v1/nowhere HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -78,25 +60,15 @@ async fn raw_head(sandbox: &Sandbox) -> String {
 #[tokio::test]
 async fn header_names_are_title_case_or_lower_case() {
     let sandbox = Sandbox::start(Options::default()).await.unwrap();
-    assert!(
-        raw_head(&sandbox)
-            .await
-            .contains("X-Bunq-Client-Response-Id: ")
-    );
+    assert!(raw_head(&sandbox).await.contains("X-Bunq-Client-Response-Id: "));
     sandbox.behave(|it| it.header_case = HeaderCase::Lower);
-    assert!(
-        raw_head(&sandbox)
-            .await
-            .contains("x-bunq-client-response-id: ")
-    );
+    assert!(raw_head(&sandbox).await.contains("x-bunq-client-response-id: "));
 }
 
 #[tokio::test]
 async fn unknown_fields_and_headers_appear_by_switch() {
     let probe = Probe::ready().await;
-    probe
-        .sandbox
-        .behave(|it| it.unknown_fields = UnknownFields::Present);
+    probe.sandbox.behave(|it| it.unknown_fields = UnknownFields::Present);
     let got = probe.get("user").await;
     assert!(got.item(0)["avatar"].is_object() && got.is_signed());
     assert!(got.header("x-bunq-warning").is_some());
@@ -105,17 +77,12 @@ async fn unknown_fields_and_headers_appear_by_switch() {
 #[tokio::test]
 async fn gzip_is_sent_to_those_who_accept_it_and_signed_before() {
     let probe = Probe::ready().await;
-    probe
-        .sandbox
-        .behave(|it| it.compression = Compression::Gzip);
+    probe.sandbox.behave(|it| it.compression = Compression::Gzip);
     assert!(probe.get("user").await.header("content-encoding").is_none());
     let reply = probe
         .http
         .get(format!("{}user", probe.sandbox.base_url()))
-        .header(
-            "x-bunq-client-authentication",
-            probe.session.clone().unwrap(),
-        )
+        .header("x-bunq-client-authentication", probe.session.clone().unwrap())
         .header("accept-encoding", "gzip")
         .send()
         .await
@@ -127,9 +94,7 @@ async fn gzip_is_sent_to_those_who_accept_it_and_signed_before() {
     };
     assert_eq!(got.header("content-encoding"), Some("gzip"));
     let mut plain = Vec::new();
-    flate2::read::GzDecoder::new(got.bytes.as_slice())
-        .read_to_end(&mut plain)
-        .unwrap();
+    flate2::read::GzDecoder::new(got.bytes.as_slice()).read_to_end(&mut plain).unwrap();
     got.bytes = plain;
     assert!(got.is_signed());
 }
@@ -138,43 +103,24 @@ async fn gzip_is_sent_to_those_who_accept_it_and_signed_before() {
 async fn the_call_log_holds_every_call_and_no_secret() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("calls.jsonl");
-    let options = Options {
-        call_log: Some(file.clone()),
-        ..Options::default()
-    };
+    let options = Options { call_log: Some(file.clone()), ..Options::default() };
     let probe = Probe::ready_with(options).await;
-    let made = probe
-        .post("user/{u}/oauth-client", &json!({"status": "ACTIVE"}))
-        .await
-        .id();
+    let made = probe.post("user/{u}/oauth-client", &json!({"status": "ACTIVE"})).await.id();
     probe.get(&format!("user/{{u}}/oauth-client/{made}")).await;
 
     let text = std::fs::read_to_string(file).unwrap();
-    let lines: Vec<Value> = text
-        .lines()
-        .map(|it| serde_json::from_str(it).unwrap())
-        .collect();
+    let lines: Vec<Value> = text.lines().map(|it| serde_json::from_str(it).unwrap()).collect();
     assert_eq!(lines.len(), probe.sandbox.calls().len());
     let mutation = &lines[3];
     assert_eq!(mutation["template"], "user/{u}/oauth-client");
-    assert_eq!(
-        (&mutation["user"], &mutation["status"]),
-        (&json!(probe.user_id), &json!(200))
-    );
-    assert_eq!(
-        (&mutation["mutation"], &mutation["committed"]),
-        (&json!(true), &json!(true))
-    );
+    assert_eq!((&mutation["user"], &mutation["status"]), (&json!(probe.user_id), &json!(200)));
+    assert_eq!((&mutation["mutation"], &mutation["committed"]), (&json!(true), &json!(true)));
     assert_eq!(mutation["body"], json!({"status": "ACTIVE"}));
     assert_eq!(probe.sandbox.mutations().len(), 1);
     assert_eq!(probe.sandbox.count("POST", "session-server"), 1);
 
     let secret = probe.sandbox.with(|bank| bank.clients[0].secret.clone());
-    for planted in [
-        &probe.user.api_key,
-        &secret,
-        probe.session.as_ref().unwrap(),
-    ] {
+    for planted in [&probe.user.api_key, &secret, probe.session.as_ref().unwrap()] {
         assert!(!text.contains(planted.as_str()));
     }
     probe.sandbox.clear_calls();
@@ -184,40 +130,24 @@ async fn the_call_log_holds_every_call_and_no_secret() {
 #[tokio::test]
 async fn a_listener_hears_of_every_call() {
     let probe = Probe::ready().await;
-    let (heard, mut hears) = tokio::sync::mpsc::unbounded_channel();
-    probe
-        .sandbox
-        .on_call(move |call| heard.send(call.to_string()).unwrap());
+    let (heard, mut lines) = tokio::sync::mpsc::unbounded_channel();
+    probe.sandbox.on_call(move |call| heard.send(call.to_string()).unwrap());
     probe.get("user").await;
-    assert!(hears.recv().await.unwrap().ends_with("GET /v1/user 200"));
+    assert!(lines.recv().await.unwrap().ends_with("GET /v1/user 200"));
 }
 
 #[tokio::test]
 async fn https_is_trusted_through_its_own_authority_and_only_when_valid() {
-    for (tls, trusted) in [
-        (Tls::Valid, true),
-        (Tls::WrongHost, false),
-        (Tls::Expired, false),
-    ] {
-        let options = Options {
-            tls: Some(tls),
-            ..Options::default()
-        };
+    for (tls, trusted) in [(Tls::Valid, true), (Tls::WrongHost, false), (Tls::Expired, false)] {
+        let options = Options { tls: Some(tls), ..Options::default() };
         let probe = Probe::stranger(options).await;
         let pem = probe.sandbox.ca_pem().unwrap();
         let authority = reqwest::Certificate::from_pem(pem.as_bytes()).unwrap();
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .tls_certs_only([authority])
-            .build()
-            .unwrap();
+        let http = reqwest::Client::builder().no_proxy().tls_certs_only([authority]).build().unwrap();
         let url = format!("{}nowhere", probe.sandbox.base_url());
         assert!(url.starts_with("https://"));
         assert_eq!(http.get(&url).send().await.is_ok(), trusted, "{tls:?}");
-        assert!(
-            probe.http.get(&url).send().await.is_err(),
-            "nobody trusts it by default"
-        );
+        assert!(probe.http.get(&url).send().await.is_err(), "nobody trusts it by default");
     }
 }
 
@@ -267,18 +197,13 @@ async fn addresses_of_a_key_are_listed_added_and_made_inactive() {
     // A key that was never used shows its value until it is.
     let unused = probe.sandbox.new_key(probe.user.id);
     let shown = probe.get("user/{u}/credential-password-ip").await.item(0);
-    assert_eq!(
-        (&shown["status"], &shown["token_value"]),
-        (&json!("PENDING_FIRST_USE"), &json!(unused))
-    );
+    assert_eq!((&shown["status"], &shown["token_value"]), (&json!("PENDING_FIRST_USE"), &json!(unused)));
 }
 
 #[tokio::test]
 async fn a_sandbox_user_is_made_without_any_authentication() {
     let probe = Probe::stranger(Options::default()).await;
-    let got = probe
-        .call(Method::POST, "sandbox-user-person", None, None)
-        .await;
+    let got = probe.call(Method::POST, "sandbox-user-person", None, None).await;
     let key = got.item(0)["api_key"].as_str().unwrap().to_owned();
     assert!(key.starts_with("sandbox_") && key.len() == 64);
     assert_eq!(sign(b"").len(), 344);
@@ -287,24 +212,12 @@ async fn a_sandbox_user_is_made_without_any_authentication() {
 #[tokio::test]
 async fn what_the_sdk_asks_for_at_the_start_is_there() {
     let probe = Probe::ready().await;
-    assert_eq!(
-        probe.get("user/{u}/monetary-account-bank").await.item(0)["status"],
-        "ACTIVE"
-    );
+    assert_eq!(probe.get("user/{u}/monetary-account-bank").await.item(0)["status"], "ACTIVE");
     assert!(probe.get("installation").await.id() > 0);
     let key = probe.get("installation/1/server-public-key").await.item(0);
     assert!(key["server_public_key"].is_string());
     let device = probe.get("device-server").await.item(0);
-    assert_eq!(
-        (&device["status"], &device["ip"]),
-        (&json!("ACTIVE"), &json!("127.0.0.1"))
-    );
-    assert_eq!(
-        probe
-            .get(&format!("device-server/{}", device["id"]))
-            .await
-            .status,
-        200
-    );
+    assert_eq!((&device["status"], &device["ip"]), (&json!("ACTIVE"), &json!("127.0.0.1")));
+    assert_eq!(probe.get(&format!("device-server/{}", device["id"])).await.status, 200);
     assert_eq!(probe.put("user", &json!({})).await.status, 405);
 }

@@ -1,0 +1,235 @@
+//! The claim: one ConfigMap per bunq user, created atomically; it says who may change that user's
+//! client, and holds the journal (D8, protocol §1).
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{
+    Api, Client,
+    api::{DeleteParams, ListParams, ObjectMeta, PostParams, Preconditions},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    context_secret::{LABEL_PART, labels},
+    error::Stop,
+    kube_call::{absent, failed_with, kube_call},
+};
+use crate::{api::BunqOAuthClient, bunq::Environment, plan::Journal};
+
+pub(crate) const PART_CLAIM: &str = "claim";
+const LABEL_OWNER: &str = "bunq-operator.io/owner-uid";
+
+/// The manifest that holds a claim.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Owner {
+    pub(crate) uid: String,
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+}
+
+impl Owner {
+    /// The owner that this object would be.
+    pub(crate) fn of(object: &BunqOAuthClient) -> Self {
+        let text = |part: &Option<String>| part.clone().unwrap_or_default();
+        let meta = &object.metadata;
+        Self { uid: text(&meta.uid), namespace: text(&meta.namespace), name: text(&meta.name) }
+    }
+}
+
+/// One claim as it is stored.
+#[derive(Clone, Debug)]
+pub(crate) struct Claim {
+    pub(crate) name: String,
+    pub(crate) owner: Owner,
+    pub(crate) environment: Environment,
+    pub(crate) user_id: u64,
+    /// The name of the context Secret that was used last.
+    pub(crate) context: String,
+    pub(crate) journal: Journal,
+    pub(crate) uid: Option<String>,
+    pub(crate) resource_version: Option<String>,
+}
+
+/// All claims.
+#[derive(Clone)]
+pub(crate) struct Claims {
+    api: Api<ConfigMap>,
+    objects: Client,
+    namespace: String,
+}
+
+impl Claims {
+    pub(crate) fn new(client: Client, namespace: &str) -> Self {
+        Self { api: Api::namespaced(client.clone(), namespace), objects: client, namespace: namespace.to_owned() }
+    }
+
+    /// The claim that `owner` holds. `hint` is what its status says; where it says nothing (a
+    /// restore drops it), all claims are looked through.
+    pub(crate) async fn of(&self, owner: &Owner, hint: Option<(Environment, u64)>) -> Result<Option<Claim>, Stop> {
+        if let Some((environment, user_id)) = hint {
+            let claim = self.get(&name(environment, user_id)).await?;
+            if let Some(claim) = claim.filter(|claim| claim.owner.uid == owner.uid) {
+                return Ok(Some(claim));
+            }
+        }
+        let selector = format!("{LABEL_OWNER}={}", owner.uid);
+        Ok(self.list(&selector).await?.into_iter().find(|claim| claim.owner.uid == owner.uid))
+    }
+
+    /// Every claim there is.
+    pub(crate) async fn all(&self) -> Result<Vec<Claim>, Stop> {
+        self.list(&format!("{LABEL_PART}={PART_CLAIM}")).await
+    }
+
+    /// The claim on this user, for `owner`: made, found, or taken over from an owner that is gone.
+    pub(crate) async fn hold(
+        &self,
+        owner: &Owner,
+        environment: Environment,
+        user_id: u64,
+        context: &str,
+    ) -> Result<Claim, Stop> {
+        let name = name(environment, user_id);
+        let fresh = Claim {
+            name: name.clone(),
+            owner: owner.clone(),
+            environment,
+            user_id,
+            context: context.to_owned(),
+            journal: Journal::default(),
+            uid: None,
+            resource_version: None,
+        };
+        let map = fresh.to_config_map()?;
+        let created = kube_call("create", || self.locate(&name), self.api.create(&PostParams::default(), &map)).await;
+        if !failed_with(&created, 409) {
+            return Claim::read(&created?);
+        }
+        let Some(held) = self.get(&name).await? else {
+            return Err(Stop::UserAlreadyClaimed { claim: self.locate(&name) });
+        };
+        if held.owner.uid == owner.uid {
+            return Ok(held);
+        }
+        if !self.is_gone(&held.owner).await {
+            return Err(Stop::UserAlreadyClaimed { claim: self.locate(&name) });
+        }
+        self.store(&Claim {
+            resource_version: held.resource_version,
+            uid: held.uid,
+            journal: inherit(&held.journal),
+            ..fresh
+        })
+        .await
+    }
+
+    /// Writes the claim, if nobody else did since it was read.
+    pub(crate) async fn store(&self, claim: &Claim) -> Result<Claim, Stop> {
+        let map = claim.to_config_map()?;
+        let params = PostParams::default();
+        let call = self.api.replace(&claim.name, &params, &map);
+        Claim::read(&kube_call("update", || self.locate(&claim.name), call).await?)
+    }
+
+    /// Deletes the claim, if nobody else wrote it since it was read.
+    pub(crate) async fn free(&self, claim: &Claim) -> Result<(), Stop> {
+        let preconditions = Preconditions { uid: claim.uid.clone(), resource_version: claim.resource_version.clone() };
+        let params = DeleteParams::default().preconditions(preconditions);
+        let deleted = kube_call("delete", || self.locate(&claim.name), self.api.delete(&claim.name, &params)).await;
+        if failed_with(&deleted, 409) {
+            return Ok(());
+        }
+        absent(deleted).map(drop)
+    }
+
+    /// Whether a live read shows that the owner is gone or was made again. Anything else than a
+    /// clear answer keeps the claim.
+    pub(crate) async fn is_gone(&self, owner: &Owner) -> bool {
+        let api: Api<BunqOAuthClient> = Api::namespaced(self.objects.clone(), &owner.namespace);
+        let what = || format!("BunqOAuthClient {}/{}", owner.namespace, owner.name);
+        match absent(kube_call("get", what, api.get_metadata(&owner.name)).await) {
+            Ok(Some(object)) => object.metadata.uid.as_deref() != Some(owner.uid.as_str()),
+            Ok(None) => true,
+            Err(_) => false,
+        }
+    }
+
+    async fn get(&self, name: &str) -> Result<Option<Claim>, Stop> {
+        let found = absent(kube_call("get", || self.locate(name), self.api.get(name)).await)?;
+        found.as_ref().map(Claim::read).transpose()
+    }
+
+    async fn list(&self, selector: &str) -> Result<Vec<Claim>, Stop> {
+        let params = ListParams::default().labels(selector);
+        let list = kube_call("list", || format!("ConfigMaps in {}", self.namespace), self.api.list(&params)).await?;
+        // One that cannot be read keeps nobody else from theirs; its owner is told by `get`.
+        Ok(list.items.iter().filter_map(|map| Claim::read(map).ok()).collect())
+    }
+
+    fn locate(&self, name: &str) -> String {
+        format!("ConfigMap {}/{name}", self.namespace)
+    }
+}
+
+/// Of a journal whose owner is gone only the doubt is kept: a client may have been made whose
+/// answer was lost. Its URLs and its origin are not the new owner's.
+fn inherit(journal: &Journal) -> Journal {
+    Journal { create_sent: journal.create_sent.clone(), ..Journal::default() }
+}
+
+/// `bunq-user-<environment>-<userId>`.
+pub(crate) fn name(environment: Environment, user_id: u64) -> String {
+    format!("bunq-user-{}-{user_id}", environment.as_str().to_lowercase())
+}
+
+impl Claim {
+    fn to_config_map(&self) -> Result<ConfigMap, Stop> {
+        let encode = |value: Result<String, serde_json::Error>| {
+            value.map_err(|error| Stop::Corrupt { what: self.name.clone(), reason: error.to_string() })
+        };
+        let mut labels = labels(PART_CLAIM);
+        labels.insert(LABEL_OWNER.to_owned(), self.owner.uid.clone());
+        Ok(ConfigMap {
+            metadata: ObjectMeta {
+                name: Some(self.name.clone()),
+                uid: self.uid.clone(),
+                resource_version: self.resource_version.clone(),
+                labels: Some(labels),
+                ..ObjectMeta::default()
+            },
+            data: Some(BTreeMap::from([
+                ("owner".to_owned(), encode(serde_json::to_string(&self.owner))?),
+                ("environment".to_owned(), self.environment.as_str().to_owned()),
+                ("userId".to_owned(), self.user_id.to_string()),
+                ("context".to_owned(), self.context.clone()),
+                ("journal".to_owned(), encode(serde_json::to_string_pretty(&self.journal))?),
+            ])),
+            ..ConfigMap::default()
+        })
+    }
+
+    /// A claim that cannot be read is never taken for an empty one.
+    fn read(map: &ConfigMap) -> Result<Self, Stop> {
+        let name = map.metadata.name.clone().unwrap_or_default();
+        let corrupt = |reason: String| Stop::Corrupt { what: format!("ConfigMap {name}"), reason };
+        let text = |key: &str| {
+            let value = map.data.as_ref().and_then(|data| data.get(key));
+            value.map(String::as_str).ok_or_else(|| corrupt(format!("it has no {key}")))
+        };
+        Ok(Self {
+            owner: serde_json::from_str(text("owner")?).map_err(|error| corrupt(error.to_string()))?,
+            environment: match text("environment")? {
+                "Production" => Environment::Production,
+                "Sandbox" => Environment::Sandbox,
+                other => return Err(corrupt(format!("unknown environment {other:?}"))),
+            },
+            user_id: text("userId")?.parse().map_err(|_| corrupt("userId is no number".to_owned()))?,
+            context: text("context")?.to_owned(),
+            journal: serde_json::from_str(text("journal")?).map_err(|error| corrupt(error.to_string()))?,
+            uid: map.metadata.uid.clone(),
+            resource_version: map.metadata.resource_version.clone(),
+            name: name.clone(),
+        })
+    }
+}

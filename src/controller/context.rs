@@ -1,0 +1,226 @@
+//! What every pass shares.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use jiff::Timestamp;
+use kube::{
+    Api, Client,
+    runtime::{events::Recorder, reflector::Store},
+};
+use secrecy::SecretString;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::{claim::Claims, context_store::ContextStore, error::Stop, secret_watch::SecretWatches, wake::Waker};
+use crate::{
+    api::{self, BunqOAuthClient},
+    bunq::{Bank, Call, Endpoints, Environment, LimitMode, Limiter, Priority},
+    clock::SharedClock,
+    plan,
+    telemetry::{Telemetry, metrics::BankCall},
+};
+
+/// Calls to the bank at the same time, at most (D16).
+const BANK_CALLS: usize = 8;
+
+/// Everything that can be configured.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Holds claims and contexts.
+    pub operator_namespace: String,
+    /// The service account that a tenant grants access to, for the message that says so.
+    pub service_account: String,
+    /// Where manifests are looked at; empty: everywhere.
+    pub watch_namespaces: Vec<String>,
+    /// Where the bank of real money lives.
+    pub production: Endpoints,
+    /// Where the bank's playground lives.
+    pub sandbox: Endpoints,
+    /// Whether the bank's limits are kept.
+    pub limits: LimitMode,
+    /// Sent as `permitted_ips`; empty: the bank binds the caller's address (protocol §8).
+    pub egress_ips: Vec<Ipv4Addr>,
+    /// What the account owner sees in the app.
+    pub device_description: String,
+    /// Health and metrics.
+    pub http_address: SocketAddr,
+}
+
+impl Config {
+    /// The default bind address of health and metrics.
+    #[must_use]
+    pub fn default_http_address() -> SocketAddr {
+        SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8080)
+    }
+}
+
+/// What is remembered of an object between passes; losing it costs one read at the bank.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Memory {
+    /// The last read that ended as declared.
+    pub(crate) verified: Option<Verified>,
+    /// The last pair that a verified read carried; wiped on drop.
+    pub(crate) pair: Option<Pair>,
+    /// Passes that failed in a row.
+    pub(crate) failures: u32,
+    /// Since when the bank's signatures have been invalid.
+    pub(crate) distrusted_since: Option<Timestamp>,
+}
+
+/// A read that ended as declared, and when.
+#[derive(Clone, Debug)]
+pub(crate) struct Verified {
+    pub(crate) at: Timestamp,
+    pub(crate) cause: plan::Cause,
+    pub(crate) client: plan::Client,
+}
+
+/// A `client_id` and its secret, from one verified read.
+#[derive(Clone, Debug)]
+pub(crate) struct Pair {
+    pub(crate) client_id: String,
+    pub(crate) secret: SecretString,
+}
+
+/// What every pass shares.
+pub(crate) struct Operator {
+    pub(crate) config: Config,
+    pub(crate) clock: SharedClock,
+    pub(crate) telemetry: Telemetry,
+    pub(crate) client: Client,
+    pub(crate) store: Store<BunqOAuthClient>,
+    pub(crate) contexts: ContextStore,
+    pub(crate) claims: Claims,
+    pub(crate) watches: SecretWatches,
+    pub(crate) waker: Waker,
+    pub(crate) limiter: Limiter,
+    pub(crate) recorder: Recorder,
+    pub(crate) banks: Banks,
+    bank_slots: Semaphore,
+    memories: Mutex<HashMap<String, Memory>>,
+}
+
+/// One bank per environment.
+pub(crate) struct Banks {
+    pub(crate) production: Bank,
+    pub(crate) sandbox: Bank,
+}
+
+impl Operator {
+    pub(crate) fn new(
+        config: Config,
+        clock: SharedClock,
+        telemetry: Telemetry,
+        client: Client,
+        store: Store<BunqOAuthClient>,
+        banks: Banks,
+        waker: Waker,
+    ) -> Arc<Self> {
+        let reporter = kube::runtime::events::Reporter { controller: api::GROUP.to_owned(), instance: None };
+        Arc::new(Self {
+            contexts: ContextStore::new(client.clone(), &config.operator_namespace),
+            claims: Claims::new(client.clone(), &config.operator_namespace),
+            watches: SecretWatches::new(client.clone(), store.clone(), waker.clone()),
+            limiter: Limiter::new(config.limits),
+            recorder: Recorder::new(client.clone(), reporter),
+            bank_slots: Semaphore::new(BANK_CALLS),
+            memories: Mutex::default(),
+            config,
+            clock,
+            telemetry,
+            client,
+            store,
+            waker,
+            banks,
+        })
+    }
+
+    pub(crate) fn bank(&self, environment: Environment) -> &Bank {
+        match environment {
+            Environment::Production => &self.banks.production,
+            Environment::Sandbox => &self.banks.sandbox,
+        }
+    }
+
+    pub(crate) fn objects(&self, namespace: &str) -> Api<BunqOAuthClient> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    /// Takes a slot in the bank's window, or says when to come back; never waits (D16).
+    pub(crate) fn take_turn(
+        &self,
+        who: &str,
+        environment: Environment,
+        call: Call,
+        priority: Priority,
+    ) -> Result<(), Stop> {
+        let wait = self.limiter.reserve(who, environment, call, priority, self.clock.monotonic());
+        if wait.is_zero() {
+            return Ok(());
+        }
+        self.telemetry.metrics.limiter_waited();
+        let until = self.clock.now().saturating_add(wait).unwrap_or(Timestamp::MAX);
+        Err(Stop::Limit { until, call: call.to_string() })
+    }
+
+    /// One of the few calls that may be under way at the same time.
+    pub(crate) async fn bank_slot(&self) -> Option<SemaphorePermit<'_>> {
+        // The semaphore is never closed; if it were, the calls would merely not be counted.
+        self.bank_slots.acquire().await.ok()
+    }
+
+    /// Counts a call's outcome and tells everybody when the bank throttles.
+    pub(crate) async fn timed<T>(
+        &self,
+        environment: Environment,
+        call: Call,
+        answer: impl Future<Output = Result<T, crate::bunq::Error>>,
+    ) -> Result<T, Stop> {
+        let result = answer.await;
+        let outcome = result.as_ref().err().map_or("success", outcome);
+        self.telemetry.metrics.bank_call(BankCall {
+            environment: environment.as_str(),
+            method: call.method().as_str(),
+            endpoint: call.template(),
+            outcome,
+        });
+        if let Err(crate::bunq::Error::Throttle { retry_after, .. }) = &result {
+            self.limiter.throttled(environment, call, self.clock.monotonic() + *retry_after);
+        }
+        result.map_err(|source| Stop::Bank { source })
+    }
+
+    pub(crate) fn remember<T>(&self, uid: &str, change: impl FnOnce(&mut Memory) -> T) -> T {
+        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        change(memories.entry(uid.to_owned()).or_default())
+    }
+
+    pub(crate) fn forget(&self, uid: &str) {
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    }
+}
+
+/// The label of the metric: a closed set.
+fn outcome(error: &crate::bunq::Error) -> &'static str {
+    use crate::bunq::Class;
+    match error.class() {
+        Class::Credentials => "credentials",
+        Class::Session => "session",
+        Class::NotFound => "not_found",
+        Class::MethodNotAllowed => "method_not_allowed",
+        Class::Refused => "refused",
+        Class::DeviceExists => "device_exists",
+        Class::UserSessionExists => "user_session_exists",
+        Class::Throttled { .. } => "throttled",
+        Class::Unavailable => "unavailable",
+        Class::Unexpected => "unexpected",
+        Class::Unverified => "unverified",
+        Class::Malformed => "malformed",
+        Class::Network { .. } => "network",
+        Class::Local => "local",
+    }
+}

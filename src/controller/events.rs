@@ -1,0 +1,129 @@
+//! Events: one per change of a reason, and one per thing that happened once (C27). Publishing
+//! never fails a pass.
+
+use std::time::Duration;
+
+use kube::{
+    Resource,
+    runtime::events::{Event, EventType},
+};
+
+use super::context::Operator;
+use crate::{
+    api::BunqOAuthClient,
+    plan::{
+        Class, Reason,
+        action::{News, Release},
+    },
+};
+
+/// The API server refuses notes over 1 kB.
+const LONGEST_NOTE: usize = 1000;
+const DEADLINE: Duration = Duration::from_secs(5);
+
+impl Operator {
+    /// The reason of Ready has changed.
+    pub(crate) async fn tell_reason(&self, object: &BunqOAuthClient, reason: Reason, message: &str) {
+        let type_ = match reason.class() {
+            Class::Stalled => EventType::Warning,
+            Class::Ready | Class::Suspended => EventType::Normal,
+            Class::Reconciling => match reason {
+                Reason::BankUnavailable | Reason::BankAnswerUnverified | Reason::KubernetesUnavailable => {
+                    EventType::Warning
+                }
+                _ => EventType::Normal,
+            },
+        };
+        self.tell(object, type_, reason.as_str(), "Reconcile", message).await;
+    }
+
+    /// Something happened once.
+    pub(crate) async fn tell_news(&self, object: &BunqOAuthClient, news: &News) {
+        let (reason, note) = match news {
+            News::Created { id } => ("ClientCreated", format!("created OAuth client {id} at bunq")),
+            News::Adopted { client_id, foreign_urls } => (
+                "ClientAdopted",
+                format!(
+                    "adopted the OAuth client {client_id}; {foreign_urls} of its redirect URLs belong to somebody else and stay"
+                ),
+            ),
+            News::GivenUp { client_id } => {
+                ("ClientGivenUp", format!("gave up the OAuth client {client_id}, as the annotation allows"))
+            }
+            News::Repaired { what } => ("DriftRepaired", format!("{what} had vanished at bunq and is written again")),
+        };
+        self.tell(object, EventType::Normal, reason, "Reconcile", &note).await;
+    }
+
+    /// The finalizer goes.
+    pub(crate) async fn tell_release(&self, object: &BunqOAuthClient, release: &Release) {
+        let kept = |why: &str| format!("the OAuth client at bunq was not cancelled: {why}");
+        let (type_, reason, note) = match release {
+            Release::Retained => (EventType::Normal, "ClientRetained", kept("deletionPolicy is Retain")),
+            Release::Suspended => (EventType::Warning, "ClientRetained", kept("the object is suspended")),
+            Release::NothingToCancel => {
+                (EventType::Normal, "NothingToCancel", "there is no OAuth client of ours at bunq".to_owned())
+            }
+            Release::NotConfirmed { client_id } => (
+                EventType::Warning,
+                "ClientRetained",
+                kept(&format!(
+                    "it was adopted, and no annotation bunq-operator.io/confirm-cancel: \"{client_id}\" confirms it"
+                )),
+            ),
+            Release::Cancelled => {
+                (EventType::Normal, "ClientCancelled", "cancelled the OAuth client at bunq".to_owned())
+            }
+            Release::GaveUp { why } => (
+                EventType::Warning,
+                "CancelGivenUp",
+                format!("the OAuth client at bunq may still be ACTIVE: {why}; cancel it in the bunq app"),
+            ),
+        };
+        self.tell(object, type_, reason, "Delete", &note).await;
+    }
+
+    /// Publishes one Event; what goes wrong is only logged.
+    pub(crate) async fn tell(
+        &self,
+        object: &BunqOAuthClient,
+        type_: EventType,
+        reason: &str,
+        action: &str,
+        note: &str,
+    ) {
+        let event = Event {
+            type_,
+            reason: reason.to_owned(),
+            note: Some(shorten(note)),
+            action: action.to_owned(),
+            secondary: None,
+        };
+        let reference = object.object_ref(&());
+        match tokio::time::timeout(DEADLINE, self.recorder.publish(&event, &reference)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(reason, %error, "an Event could not be published"),
+            Err(_) => tracing::debug!(reason, "an Event could not be published in time"),
+        }
+    }
+}
+
+fn shorten(note: &str) -> String {
+    if note.len() <= LONGEST_NOTE {
+        return note.to_owned();
+    }
+    let end = (0..=LONGEST_NOTE).rev().find(|index| note.is_char_boundary(*index)).unwrap_or_default();
+    format!("{}…", &note[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shorten;
+
+    #[test]
+    fn a_note_is_cut_between_characters_and_fits() {
+        let note = "é".repeat(900);
+        assert!(shorten(&note).len() <= 1024);
+        assert_eq!(shorten("short"), "short");
+    }
+}

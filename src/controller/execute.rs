@@ -1,0 +1,371 @@
+//! Carries out one action: the only code that changes anything at the bank or in the cluster for
+//! an object.
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, ResourceExt};
+
+use super::{
+    claim::Claim,
+    error::Stop,
+    finalizer, observe,
+    pass::{Pass, read_secret},
+    secret,
+};
+use crate::{
+    bunq::{self, Access, Bank, Call, Class, OauthClient, Reply, UpdateBody},
+    plan::{
+        self, Action, CreateBody, DesiredStatus, Journal, Learned, Missed, Mutation,
+        action::{News, Release},
+    },
+};
+
+/// A call about the client.
+enum Ask<'a> {
+    Clients,
+    Client(u64),
+    CallbackUrls(u64),
+    Change(&'a Mutation),
+}
+
+/// What a call brought.
+enum Heard {
+    Clients(Vec<OauthClient>),
+    Client(OauthClient),
+    CallbackUrls(Vec<bunq::CallbackUrl>),
+    Changed(Option<u64>),
+}
+
+impl Ask<'_> {
+    fn call(&self) -> Call {
+        match self {
+            Self::Clients => Call::ListOauthClients,
+            Self::Client(_) => Call::GetOauthClient,
+            Self::CallbackUrls(_) => Call::ListCallbackUrls,
+            Self::Change(Mutation::Create(_)) => Call::CreateOauthClient,
+            Self::Change(Mutation::SetStatus { .. } | Mutation::PutRedirectUrl { .. }) => Call::UpdateOauthClient,
+            Self::Change(Mutation::AddUrl { .. }) => Call::CreateCallbackUrl,
+            Self::Change(Mutation::ReplaceUrl { .. }) => Call::UpdateCallbackUrl,
+            Self::Change(Mutation::RemoveUrl { .. }) => Call::DeleteCallbackUrl,
+        }
+    }
+}
+
+impl Pass {
+    /// Carries out `action` and takes in what came of it. An error ends the pass.
+    pub(super) async fn perform(&mut self, action: Action) -> Result<(), Stop> {
+        let outcome = match &action {
+            Action::AddFinalizer => self.set_finalizer(true).await.map(Ok)?,
+            Action::DropFinalizer(release) => self.release(release).await.map(Ok)?,
+            Action::Record { journal, then, news } => {
+                self.record(journal, then.as_ref(), news.as_ref()).await.map(Ok)?
+            }
+            Action::ListClients => self.list_clients().await.map(Ok)?,
+            Action::GetClient(id) => self.get_client(*id).await.map(Ok)?,
+            Action::ListCallbackUrls(id) => self.list_callback_urls(*id).await.map(Ok)?,
+            Action::Send(mutation) => self.send(mutation).await?,
+            Action::ReadOutput => self.read_output().await.map(Ok)?,
+            Action::CreateOutput => self.create_output().await.map(Ok)?,
+            Action::UpdateOutput => self.update_output().await.map(Ok)?,
+        };
+        plan::learn(&mut self.seen, &self.want, &action, outcome);
+        Ok(())
+    }
+
+    async fn set_finalizer(&mut self, on: bool) -> Result<Learned, Stop> {
+        let api = self.operator.objects(&self.object.namespace().unwrap_or_default());
+        match finalizer::set(&api, &self.object, on).await? {
+            Some(object) => self.object.metadata = object.metadata,
+            None if on => return Err(Stop::Gone),
+            None => {}
+        }
+        Ok(Learned::Finalizer)
+    }
+
+    async fn release(&mut self, release: &Release) -> Result<Learned, Stop> {
+        let learned = self.set_finalizer(false).await?;
+        if self.want.deleting {
+            self.operator.tell_release(&self.object, release).await;
+        }
+        Ok(learned)
+    }
+
+    /// Stores the journal. Everything that the announced mutation needs is there before, so that
+    /// nothing is announced that cannot be sent at once.
+    async fn record(
+        &mut self,
+        journal: &Journal,
+        then: Option<&Mutation>,
+        news: Option<&News>,
+    ) -> Result<Learned, Stop> {
+        if let Some(mutation) = then {
+            self.log_in().await?;
+            self.take_turn(Ask::Change(mutation).call())?;
+            self.has_turn = true;
+        }
+        let claim = self.claim.as_ref().ok_or_else(|| Stop::Corrupt {
+            what: self.caller.object.clone(),
+            reason: "there is no claim to record into".to_owned(),
+        })?;
+        let claim = Claim { journal: journal.clone(), ..claim.clone() };
+        self.claim = Some(self.operator.claims.store(&claim).await?);
+        if let Some(news) = news {
+            self.operator.tell_news(&self.object, news).await;
+        }
+        Ok(Learned::Stored)
+    }
+
+    async fn list_clients(&mut self) -> Result<Learned, Stop> {
+        let at = self.operator.clock.now();
+        let Heard::Clients(read) = self.ask(&Ask::Clients).await?.value else { return Err(mixed_up()) };
+        let clients = read.iter().map(|client| self.take_in(client)).collect();
+        Ok(plan::learn::listing(at, clients))
+    }
+
+    async fn get_client(&mut self, id: u64) -> Result<Learned, Stop> {
+        match self.ask(&Ask::Client(id)).await {
+            Ok(Reply { value: Heard::Client(read), .. }) => Ok(Learned::Client(Some(self.take_in(&read)))),
+            Ok(_) => Err(mixed_up()),
+            Err(Stop::Bank { source }) if source.class() == Class::NotFound => Ok(Learned::Client(None)),
+            Err(stop) => Err(stop),
+        }
+    }
+
+    /// Keeps the pair that a verified read carried, and when it was.
+    fn take_in(&mut self, read: &OauthClient) -> plan::Client {
+        let (client, pair) = observe::client(read);
+        self.pairs.extend(pair);
+        self.read_at = Some(self.operator.clock.now());
+        client
+    }
+
+    async fn list_callback_urls(&mut self, id: u64) -> Result<Learned, Stop> {
+        match self.ask(&Ask::CallbackUrls(id)).await {
+            Ok(Reply { value: Heard::CallbackUrls(urls), .. }) => {
+                Ok(Learned::CallbackUrls(Some(observe::entries(&urls))))
+            }
+            Ok(_) => Err(mixed_up()),
+            Err(Stop::Bank { source }) if matches!(source.class(), Class::NotFound | Class::MethodNotAllowed) => {
+                Ok(Learned::CallbackUrls(None))
+            }
+            Err(stop) => Err(stop),
+        }
+    }
+
+    /// Sends a mutation that the journal knows of. Every attempt leaves one audit line (`H26`).
+    async fn send(&mut self, mutation: &Mutation) -> Result<Result<Learned, Missed>, Stop> {
+        let result = self.ask(&Ask::Change(mutation)).await;
+        self.audit(mutation, &result);
+        let source = match result {
+            Ok(Reply { value: Heard::Changed(id), .. }) => return Ok(Ok(Learned::Accepted(id))),
+            Ok(_) => return Err(mixed_up()),
+            Err(Stop::Bank { source }) => source,
+            Err(stop) => {
+                self.unannounce(mutation).await?;
+                return Err(stop);
+            }
+        };
+        match source.class() {
+            Class::Refused | Class::NotFound | Class::MethodNotAllowed => {
+                Ok(Err(Missed::Refused(source.answer().map(|answer| answer.text.clone()).unwrap_or_default())))
+            }
+            _ if source.may_have_been_applied() => {
+                tracing::warn!(%source, "the outcome of a change at the bank is not known");
+                Ok(Err(Missed::Ambiguous))
+            }
+            _ => {
+                self.unannounce(mutation).await?;
+                Err(Stop::Bank { source })
+            }
+        }
+    }
+
+    /// A creation that certainly was not carried out leaves no doubt behind.
+    async fn unannounce(&mut self, mutation: &Mutation) -> Result<(), Stop> {
+        match mutation {
+            Mutation::Create(_) => {
+                let journal = Journal { create_sent: None, ..self.seen.journal.clone() };
+                self.record(&journal, None, None).await.map(drop)
+            }
+            Mutation::SetStatus { .. }
+            | Mutation::PutRedirectUrl { .. }
+            | Mutation::AddUrl { .. }
+            | Mutation::ReplaceUrl { .. }
+            | Mutation::RemoveUrl { .. } => Ok(()),
+        }
+    }
+
+    fn audit(&self, mutation: &Mutation, result: &Result<Reply<Heard>, Stop>) {
+        let (outcome, request_id, response_id) = match result {
+            Ok(reply) => ("accepted", Some(reply.request_id.as_str()), reply.response_id.as_deref()),
+            Err(Stop::Bank { source }) => {
+                let outcome = match source.class() {
+                    _ if source.may_have_been_applied() => "unknown",
+                    Class::Refused | Class::NotFound | Class::MethodNotAllowed => "refused",
+                    _ => "not carried out",
+                };
+                (outcome, source.request_id(), source.response_id())
+            }
+            // Nothing was sent.
+            Err(_) => return,
+        };
+        tracing::info!(
+            target: "audit",
+            object = %self.caller.object,
+            uid = %self.caller.uid,
+            generation = self.want.cause.generation,
+            mutation = %Ask::Change(mutation).call(),
+            outcome,
+            request_id,
+            response_id,
+            "the bank was told"
+        );
+    }
+
+    fn take_turn(&self, call: Call) -> Result<(), Stop> {
+        self.operator.take_turn(&self.caller.uid, self.known_environment()?, call, self.caller.priority)
+    }
+
+    /// One call; a session that the bank no longer accepts costs one new session and one replay
+    /// (`F18`).
+    async fn ask(&mut self, ask: &Ask<'_>) -> Result<Reply<Heard>, Stop> {
+        let call = ask.call();
+        let environment = self.known_environment()?;
+        let mut renewed = false;
+        loop {
+            let login = self.log_in().await?;
+            if !std::mem::take(&mut self.has_turn) {
+                self.take_turn(call)?;
+            }
+            let slot = self.operator.bank_slot().await;
+            let bank = self.operator.bank(environment);
+            let answer = self.operator.timed(environment, call, exchange(bank, &login.access(), ask, &self.want)).await;
+            drop(slot);
+            match (&answer, &self.key) {
+                (Err(Stop::Bank { source }), Ok(key)) if source.class() == Class::Session && !renewed => {
+                    renewed = true;
+                    self.operator.end_session(environment, key, &login).await;
+                    self.login = None;
+                }
+                _ => return answer,
+            }
+        }
+    }
+
+    async fn read_output(&mut self) -> Result<Learned, Stop> {
+        let namespace = self.object.namespace().unwrap_or_default();
+        let api: Api<Secret> = Api::namespaced(self.operator.client.clone(), &namespace);
+        let name = self.object.spec.output_secret_name(&self.object.name_any()).to_owned();
+        self.output = read_secret(&api, &namespace, &name).await?;
+        Ok(self.judge_output())
+    }
+
+    async fn create_output(&mut self) -> Result<Learned, Stop> {
+        let api = self.secrets();
+        let wanted = self.wanted().ok_or_else(mixed_up)?;
+        match wanted.create(&api).await? {
+            Some(secret) => self.output = Some(secret),
+            // Somebody was faster: look at what is there now.
+            None => return self.read_output().await,
+        }
+        self.count_repair();
+        Ok(self.judge_output())
+    }
+
+    async fn update_output(&mut self) -> Result<Learned, Stop> {
+        let api = self.secrets();
+        let wanted = self.wanted().ok_or_else(mixed_up)?;
+        let present = self.output.clone().ok_or_else(mixed_up)?;
+        match wanted.update(&api, &present).await? {
+            Some(secret) => self.output = Some(secret),
+            None => return self.read_output().await,
+        }
+        self.count_repair();
+        Ok(self.judge_output())
+    }
+
+    /// A Secret that this very generation had published already was lost or changed.
+    fn count_repair(&self) {
+        let status = self.object.status.as_ref();
+        if status.is_some_and(|status| {
+            status.observed_generation == self.object.metadata.generation && status.secret_hash.is_some()
+        }) {
+            self.operator.telemetry.metrics.secret_repaired();
+        }
+    }
+
+    fn secrets(&self) -> Api<Secret> {
+        Api::namespaced(self.operator.client.clone(), &self.object.namespace().unwrap_or_default())
+    }
+
+    fn judge_output(&self) -> Learned {
+        let wanted = self.wanted();
+        Learned::Output(self.output.as_ref().map(|secret| secret::judge(secret, &self.object, wanted.as_ref())))
+    }
+}
+
+/// Our own defect: an answer of another kind than the question.
+fn mixed_up() -> Stop {
+    Stop::Corrupt {
+        what: "the answer of a call".to_owned(),
+        reason: "it is of another kind than the question".to_owned(),
+    }
+}
+
+async fn exchange(
+    bank: &Bank,
+    access: &Access<'_>,
+    ask: &Ask<'_>,
+    want: &plan::Desired,
+) -> Result<Reply<Heard>, bunq::Error> {
+    match ask {
+        Ask::Clients => bank.list_oauth_clients(access).await.map(|reply| reply.map(Heard::Clients)),
+        Ask::Client(id) => bank.get_oauth_client(access, *id).await.map(|reply| reply.map(Heard::Client)),
+        Ask::CallbackUrls(id) => bank.list_callback_urls(access, *id).await.map(|reply| reply.map(Heard::CallbackUrls)),
+        Ask::Change(mutation) => change(bank, access, mutation, want).await.map(|reply| reply.map(Heard::Changed)),
+    }
+}
+
+async fn change(
+    bank: &Bank,
+    access: &Access<'_>,
+    mutation: &Mutation,
+    want: &plan::Desired,
+) -> Result<Reply<Option<u64>>, bunq::Error> {
+    let nothing = |reply: Reply<()>| reply.map(|()| None);
+    match mutation {
+        Mutation::Create(body) => bank.create_oauth_client(access, &create_body(*body, want)).await,
+        Mutation::SetStatus { client, status } => {
+            let body = UpdateBody { status: Some(status_word(*status)), redirect_url: None };
+            bank.update_oauth_client(access, *client, &body).await.map(nothing)
+        }
+        Mutation::PutRedirectUrl { client, url, with_status } => {
+            let status = with_status.then_some(bunq::ClientStatus::Active);
+            let body = UpdateBody { status, redirect_url: Some(url.clone()) };
+            bank.update_oauth_client(access, *client, &body).await.map(nothing)
+        }
+        Mutation::AddUrl { client, url } => bank.create_callback_url(access, *client, url).await,
+        Mutation::ReplaceUrl { client, entry, url } => {
+            bank.update_callback_url(access, *client, *entry, url).await.map(nothing)
+        }
+        Mutation::RemoveUrl { client, entry, .. } => {
+            bank.delete_callback_url(access, *client, *entry).await.map(nothing)
+        }
+    }
+}
+
+fn status_word(status: DesiredStatus) -> bunq::ClientStatus {
+    match status {
+        DesiredStatus::Active => bunq::ClientStatus::Active,
+        DesiredStatus::Cancelled => bunq::ClientStatus::Cancelled,
+    }
+}
+
+fn create_body(body: CreateBody, want: &plan::Desired) -> bunq::CreateBody {
+    let display_name = want.display_name.clone();
+    let redirect_url = want.urls.first().cloned().unwrap_or_default();
+    match body {
+        CreateBody::Array => bunq::CreateBody::Array { display_name, redirect_url },
+        CreateBody::Object => bunq::CreateBody::Object { display_name, redirect_url },
+        CreateBody::StatusOnly => bunq::CreateBody::StatusOnly,
+    }
+}

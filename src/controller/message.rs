@@ -1,0 +1,169 @@
+//! What people read in conditions and Events: the object, the cause, the next step (protocol §13).
+
+use jiff::Timestamp;
+
+use super::{
+    error::{Stop, chain},
+    login::Caller,
+};
+use crate::{
+    bunq::Environment,
+    plan::{Reason, Stall, Verdict, Waiting},
+};
+
+/// The one answer that the bank gives for five causes.
+pub(crate) fn credentials_rejected(
+    environment: Environment,
+    caller: &Caller,
+    bound_ip: Option<&str>,
+    now: Timestamp,
+) -> String {
+    let age = caller.credentials_created.map(|created| now.duration_since(created).as_hours().max(0));
+    let age =
+        age.map_or_else(String::new, |hours| format!(" (the Secret is {hours} h old, unused keys die after 1–4 h)"));
+    let bound = bound_ip.map_or_else(String::new, |ip| format!(" (last bound: {ip})"));
+    format!(
+        "bunq refused this API key. It gives one answer for five causes: wrong key; wrong environment (tried: {environment}); \
+         never used and expired{age}; first used from another address; our address not permitted{bound}. \
+         Fix it in the bunq app (Security & Settings → Developers → API keys) or put a new key into Secret {}. \
+         Retry now: {}. The published Secret is unchanged.",
+        caller.credentials,
+        retry_command(&caller.object),
+    )
+}
+
+/// The command that asks for a pass now.
+pub(crate) fn retry_command(object: &str) -> String {
+    let (namespace, name) = object.split_once('/').unwrap_or(("default", object));
+    format!("kubectl -n {namespace} annotate boc {name} reconcile.fluxcd.io/requestedAt=$(date +%s) --overwrite")
+}
+
+/// The message of a pass that stopped early.
+pub(crate) fn of_stop(stop: &Stop, operator_namespace: &str, service_account: &str) -> String {
+    match stop {
+        Stop::Suspended => Reason::Suspended.meaning().to_owned(),
+        Stop::NamespaceNotGranted { namespace } => format!(
+            "the operator may not use Secrets in namespace {namespace}. A namespace admin grants it with: kubectl -n {namespace} create rolebinding \
+             bunq-oauth-operator --clusterrole=bunq-oauth-operator-tenant --serviceaccount={operator_namespace}:{service_account}"
+        ),
+        Stop::CredentialsSecretNotFound { secret } => {
+            format!("Secret {secret} with the API key does not exist. Create it; the operator notices within seconds.")
+        }
+        Stop::CredentialsKeyNotFound { secret, key } => {
+            format!(
+                "Secret {secret} has no key {key}. Add it, or name the right one in spec.credentials.apiKeySecretRef.key."
+            )
+        }
+        Stop::CredentialsKeyEmpty { secret, key } => {
+            format!("key {key} of Secret {secret} is empty. Put the API key there.")
+        }
+        Stop::EnvironmentMismatch { wanted, found, pinned: false, secret } => {
+            format!(
+                "spec.environment is {wanted} and the API key in Secret {secret} belongs to {found}. No call was made. Use a key of {wanted}."
+            )
+        }
+        Stop::EnvironmentMismatch { wanted, found, pinned: true, secret } => format!(
+            "this object is pinned to {wanted} and the API key in Secret {secret} belongs to {found}. No call was made. \
+             Put back a key of {wanted}, or use a new BunqOAuthClient for {found}."
+        ),
+        Stop::CredentialsRejected { text, .. } => text.clone(),
+        Stop::NotAnApiKey { secret } => format!(
+            "the key in Secret {secret} opens the session of an app's user: it is an OAuth access token. Put the account owner's own API key there."
+        ),
+        Stop::UserChanged { claimed, found, client_id } => {
+            let way = client_id.as_ref().map_or_else(String::new, |id| {
+                format!(", or allow a new client with the annotation bunq-operator.io/allow-new-client: \"{id}\" (apps then get new credentials)")
+            });
+            format!(
+                "the API key belongs to bunq user {found} and the client of this object to user {claimed}. Put back a key of user {claimed}{way}."
+            )
+        }
+        Stop::UserAlreadyClaimed { claim } => {
+            format!("another BunqOAuthClient manages this bunq user. Ask the operator's admins about {claim}.")
+        }
+        Stop::Limit { call, .. } => {
+            format!("{call} waits for its turn: bunq allows few calls per address. The operator goes on by itself.")
+        }
+        Stop::ServerSignatureInvalid { context } => format!(
+            "the bank's signatures have been invalid for over an hour. If no proxy changes its answers, delete Secret {context}: \
+             the operator then makes a new installation."
+        ),
+        Stop::Bank { .. } => format!("{}. The operator tries again by itself.", chain(stop)),
+        Stop::Gone
+        | Stop::BackingOff { .. }
+        | Stop::InvalidSpec { .. }
+        | Stop::KeyPair { .. }
+        | Stop::Corrupt { .. }
+        | Stop::Kube { .. }
+        | Stop::KubeTimeout { .. } => chain(stop),
+    }
+}
+
+/// The message of a pass that has to wait.
+pub(crate) fn of_waiting(waiting: Waiting) -> String {
+    let reason = waiting.reason();
+    format!("{} {}", reason.meaning(), reason.remedy())
+}
+
+/// The message of a pass that came to an end.
+pub(crate) fn of_verdict(verdict: &Verdict, object: &str, secret: &str) -> String {
+    match verdict {
+        Verdict::Synced => format!("the OAuth client at bunq and Secret {secret} are as declared"),
+        Verdict::Cancelled => "the OAuth client is CANCELLED, as declared; its Secret is kept".to_owned(),
+        Verdict::NothingToCancel => "the bunq user has no OAuth client, so there is nothing to cancel".to_owned(),
+        Verdict::Released => "released".to_owned(),
+        Verdict::Stalled(stall) => format!("{} Retry now: {}.", of_stall(stall, secret), retry_command(object)),
+    }
+}
+
+fn of_stall(stall: &Stall, secret: &str) -> String {
+    let allow = |client_id: &str| {
+        format!(
+            "Allow a new client with the annotation bunq-operator.io/allow-new-client: \"{client_id}\"; apps then get new credentials."
+        )
+    };
+    let said = |text: &Option<String>| {
+        text.as_ref().map_or_else(|| "it accepted and did nothing".to_owned(), |text| format!("it said \"{text}\""))
+    };
+    match stall {
+        Stall::SecretNotOwned => format!("Secret {secret} exists and belongs to somebody else; it stays untouched. Delete or rename it, or set spec.secret.name."),
+        Stall::SecretImmutable => format!("Secret {secret} is marked immutable and no longer holds what it should. Delete it; the operator writes it anew."),
+        Stall::ClientExists { client_id } => {
+            format!("the bunq user has the OAuth client {client_id} and adoptionPolicy is Never. Set adoptionPolicy: Adopt to take it over.")
+        }
+        Stall::AmbiguousClients { count } => {
+            format!("the bunq user has {count} ACTIVE OAuth clients and the operator does not guess. Cancel all but one in the bunq app.")
+        }
+        Stall::AdoptionWouldCancel { client_id } => format!(
+            "the bunq user has the ACTIVE OAuth client {client_id}, which this object never managed. Set spec.status: ACTIVE first (that adopts it), then CANCELLED."
+        ),
+        Stall::ClientVanished { client_id } => format!("the bank no longer knows the OAuth client {client_id}. {}", allow(client_id)),
+        Stall::CreateRefused { text } => {
+            format!("the bank refused every known form of the request to create a client; it said \"{text}\". Edit the spec, or try again later.")
+        }
+        Stall::CancelledAtBank => {
+            "somebody cancelled the OAuth client at the bank; a kill switch is not undone. Set spec.status: CANCELLED, then ACTIVE.".to_owned()
+        }
+        Stall::CancelRefused { text } => format!("the bank did not cancel the OAuth client: {}. Cancel it in the bunq app.", said(text)),
+        Stall::ReactivationRefused { text, client_id } => {
+            format!("the bank did not make the OAuth client ACTIVE again: {}. {}", said(text), allow(client_id))
+        }
+        Stall::RedirectUrlRefused { url, text } => format!("the bank refused the redirect URL {url}; it said \"{text}\". Edit the URL."),
+        Stall::RedirectUrlNotApplied { sent, stored: Some(stored) } => format!(
+            "redirect mismatch: the redirect URL {sent} was sent and the bank stores {stored}. Declare {stored}, byte by byte, here and in your app."
+        ),
+        Stall::RedirectUrlNotApplied { sent, stored: None } => {
+            format!("the redirect URL {sent} was accepted and the bank does not show it. Register it in the bunq app, or edit it.")
+        }
+        Stall::RedirectUrlOccupied { stored } => format!(
+            "the OAuth client has room for one redirect URL and holds {}, which is not ours. Set pruneRedirectUrls: true to replace it.",
+            stored.as_deref().unwrap_or("one that the bank does not show")
+        ),
+        Stall::OneRedirectUrlOnly => "the OAuth client has room for one redirect URL. Remove spec.additionalRedirectUrls.".to_owned(),
+        Stall::DriftContested { what } => format!("{what} was undone at the bank three times within an hour. Find the other writer."),
+        Stall::ClientSecretNotShown { client_id } => format!(
+            "the bank does not show the secret of the OAuth client {client_id}, so there is nothing to publish. If that stays, set spec.status: CANCELLED, \
+             then ACTIVE with the annotation bunq-operator.io/allow-new-client: \"{client_id}\"."
+        ),
+    }
+}

@@ -1,0 +1,405 @@
+//! One pass over one object: gather, decide, act, until the planner is done or something stops it.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, ResourceExt};
+
+use super::{
+    claim::{Claim, Owner},
+    context::{Operator, Pair, Verified},
+    context_secret::{self, sha256_hex},
+    error::Stop,
+    finalizer,
+    kube_call::{absent, failed_with, kube_call},
+    login::{Caller, Login},
+    observe,
+    secret::{self, Wanted},
+    status::Findings,
+};
+use crate::{
+    api::BunqOAuthClient,
+    bunq::{ApiKey, Environment, Priority, UserKind},
+    plan::{self, Desired, Observed, Seen, Step, Verdict, Waiting, backoff},
+};
+
+/// How a pass ends.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// The planner is done.
+    Verdict(Verdict),
+    /// The planner waits.
+    Waiting(Timestamp, Waiting),
+    /// Something else stopped it.
+    Stop(Stop),
+}
+
+/// Actions in one pass, at most: far more than any path through the rules needs.
+const LONGEST_PASS: usize = 60;
+
+/// What a pass knows, and what it works with.
+pub(crate) struct Pass {
+    pub(super) operator: Arc<Operator>,
+    pub(super) object: BunqOAuthClient,
+    pub(super) want: Desired,
+    pub(super) seen: Observed,
+    pub(super) environment: Option<Environment>,
+    pub(super) key: Result<ApiKey, Stop>,
+    pub(super) claim: Option<Claim>,
+    pub(super) login: Option<Login>,
+    /// The output Secret as it was last read or written.
+    pub(super) output: Option<Secret>,
+    /// Pairs that verified reads of this pass carried.
+    pub(super) pairs: Vec<Pair>,
+    /// When this pass read the client.
+    pub(super) read_at: Option<Timestamp>,
+    /// Whether the slot for the announced mutation is taken.
+    pub(super) has_turn: bool,
+    pub(super) caller: Caller,
+    credentials_version: String,
+}
+
+impl Pass {
+    pub(crate) fn new(operator: Arc<Operator>, object: BunqOAuthClient) -> Self {
+        let namespace = object.namespace().unwrap_or_default();
+        let reference = &object.spec.credentials.api_key_secret_ref;
+        let credentials = format!("{namespace}/{}", reference.name);
+        let caller = Caller {
+            uid: object.uid().unwrap_or_default(),
+            priority: Priority::Change,
+            object: format!("{namespace}/{}", object.name_any()),
+            credentials: credentials.clone(),
+            credentials_created: None,
+        };
+        Self {
+            want: observe::desired(&object, ""),
+            seen: Observed { finalizer: finalizer::is_set(&object), ..Observed::default() },
+            environment: None,
+            key: Err(Stop::CredentialsSecretNotFound { secret: credentials }),
+            claim: None,
+            login: None,
+            output: None,
+            pairs: Vec::new(),
+            read_at: None,
+            has_turn: false,
+            credentials_version: String::new(),
+            caller,
+            operator,
+            object,
+        }
+    }
+
+    /// Runs to the end.
+    pub(crate) async fn run(&mut self) -> End {
+        match self.walk().await {
+            Ok(end) => end,
+            Err(stop) => End::Stop(stop),
+        }
+    }
+
+    async fn walk(&mut self) -> Result<End, Stop> {
+        if self.want.deleting && !self.seen.finalizer {
+            return Ok(End::Verdict(Verdict::Released));
+        }
+        if self.want.suspended && !self.want.deleting {
+            return Err(Stop::Suspended);
+        }
+        self.check_manifest()?;
+        self.read_secrets().await?;
+        self.respect_backoff()?;
+        self.identify().await?;
+        self.recall();
+        for _ in 0..LONGEST_PASS {
+            self.refresh();
+            match plan::next(&self.want, &self.seen, self.operator.clock.now()) {
+                Step::Act(action) => self.perform(action).await?,
+                Step::Wait(until, why) => return Ok(End::Waiting(until, why)),
+                Step::Done(verdict) => return Ok(End::Verdict(verdict)),
+            }
+        }
+        // Never seen; if the rules ever went round in circles, the bank is not to pay for it.
+        Err(Stop::Corrupt { what: self.caller.object.clone(), reason: format!("no end after {LONGEST_PASS} actions") })
+    }
+
+    /// The rules of the definition once more: an old object may have been stored under other rules.
+    fn check_manifest(&self) -> Result<(), Stop> {
+        if self.want.deleting {
+            return Ok(());
+        }
+        self.object.spec.validate(&self.object.name_any(), None).map_err(|violations| Stop::InvalidSpec { violations })
+    }
+
+    /// Both Secrets of the tenant. While the object is being deleted they may be gone already.
+    async fn read_secrets(&mut self) -> Result<(), Stop> {
+        let namespace = self.object.namespace().unwrap_or_default();
+        self.operator.watches.ensure(&namespace);
+        let api: Api<Secret> = Api::namespaced(self.operator.client.clone(), &namespace);
+        match self.read_key(&api, &namespace).await {
+            Err(stop @ Stop::NamespaceNotGranted { .. }) if !self.want.deleting => return Err(stop),
+            key => self.key = key,
+        }
+        let output = self.object.spec.output_secret_name(&self.object.name_any()).to_owned();
+        match read_secret(&api, &namespace, &output).await {
+            Err(Stop::NamespaceNotGranted { .. }) if self.want.deleting => {}
+            found => self.output = found?,
+        }
+        if let Ok(key) = &self.key {
+            let environment = observe::environment(&self.object, key, &self.caller.credentials);
+            if self.want.deleting {
+                self.environment = environment.ok();
+            } else {
+                self.environment = Some(environment?);
+            }
+        } else if !self.want.deleting {
+            return self.stop_without_key();
+        }
+        Ok(())
+    }
+
+    fn stop_without_key(&mut self) -> Result<(), Stop> {
+        let gone = Stop::CredentialsSecretNotFound { secret: self.caller.credentials.clone() };
+        std::mem::replace(&mut self.key, Err(gone)).map(drop)
+    }
+
+    async fn read_key(&mut self, api: &Api<Secret>, namespace: &str) -> Result<ApiKey, Stop> {
+        let reference = self.object.spec.credentials.api_key_secret_ref.clone();
+        let (secret, key) = (self.caller.credentials.clone(), reference.key);
+        let Some(found) = read_secret(api, namespace, &reference.name).await? else {
+            return Err(Stop::CredentialsSecretNotFound { secret });
+        };
+        self.credentials_version = version(Some(&found));
+        self.caller.credentials_created = found.metadata.creation_timestamp.as_ref().map(|time| time.0);
+        let Some(bytes) = found.data.as_ref().and_then(|data| data.get(&key)) else {
+            return Err(Stop::CredentialsKeyNotFound { secret, key });
+        };
+        let found = ApiKey::from_bytes(&bytes.0).ok_or(Stop::CredentialsKeyEmpty { secret, key })?;
+        self.want.cause.key = context_secret::name(found.environment(), &found);
+        Ok(found)
+    }
+
+    /// What this pass works from: when it differs from the last attempt's, back-off is skipped (D13).
+    pub(crate) fn inputs(&self) -> String {
+        let parts = [
+            self.want.cause.generation.to_string(),
+            self.credentials_version.clone(),
+            version(self.output.as_ref()),
+            self.want.cause.requested_at.clone().unwrap_or_default(),
+            self.want.deleting.to_string(),
+        ];
+        sha256_hex(parts.join("\n").as_bytes())
+    }
+
+    fn respect_backoff(&mut self) -> Result<(), Stop> {
+        let status = self.object.status.clone().unwrap_or_default();
+        let is_same = status.attempted_inputs.as_deref() == Some(self.inputs().as_str());
+        self.caller.priority = match (self.want.deleting, is_same) {
+            (true, _) => Priority::Deletion,
+            (false, false) => Priority::Change,
+            (false, true) => Priority::Resync,
+        };
+        match status.next_attempt_time {
+            Some(until) if is_same && self.operator.clock.now() < until.0 => Err(Stop::BackingOff { until: until.0 }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Whose client it is: from the claim if the key is the one that it was made with, else from
+    /// a session.
+    async fn identify(&mut self) -> Result<(), Stop> {
+        let owner = Owner::of(&self.object);
+        let known = self.operator.claims.of(&owner, self.claim_hint()).await?;
+        if self.want.deleting {
+            self.environment = self.environment.or(known.as_ref().map(|claim| claim.environment));
+            self.adopt_claim(known);
+            return Ok(());
+        }
+        let environment = self.known_environment()?;
+        if let Some(claim) = known.as_ref().filter(|claim| claim.environment != environment) {
+            return Err(Stop::EnvironmentMismatch {
+                wanted: claim.environment.as_str(),
+                found: environment.as_str(),
+                pinned: true,
+                secret: self.caller.credentials.clone(),
+            });
+        }
+        let context = self.want.cause.key.clone();
+        if known.as_ref().is_some_and(|claim| claim.context == context) {
+            self.adopt_claim(known);
+            return Ok(());
+        }
+        let user_id = self.log_in().await?.user_id;
+        let claim = match known {
+            Some(claim) if claim.user_id == user_id => self.operator.claims.store(&Claim { context, ..claim }).await?,
+            Some(claim) => {
+                self.allow_other_user(&claim, user_id)?;
+                let new = self.operator.claims.hold(&owner, environment, user_id, &context).await?;
+                self.operator.claims.free(&claim).await?;
+                new
+            }
+            None => self.operator.claims.hold(&owner, environment, user_id, &context).await?,
+        };
+        self.adopt_claim(Some(claim));
+        Ok(())
+    }
+
+    fn claim_hint(&self) -> Option<(Environment, u64)> {
+        let status = self.object.status.as_ref()?;
+        Some((observe::of_api(status.environment?), u64::try_from(status.user_id?).ok()?))
+    }
+
+    pub(super) fn known_environment(&self) -> Result<Environment, Stop> {
+        self.environment.ok_or_else(|| Stop::CredentialsSecretNotFound { secret: self.caller.credentials.clone() })
+    }
+
+    fn adopt_claim(&mut self, claim: Option<Claim>) {
+        if let Some(claim) = &claim {
+            self.seen.journal = claim.journal.clone();
+            self.seen.stored = claim.journal.clone();
+        }
+        self.claim = claim;
+    }
+
+    /// A key of another user is refused, unless the old client is given up by name.
+    fn allow_other_user(&self, claim: &Claim, found: u64) -> Result<(), Stop> {
+        let journal = &claim.journal;
+        let client_id = journal.client_id.clone().or_else(|| journal.oauth_client_id.map(|id| id.to_string()));
+        if client_id.is_none() || self.want.allow_new_client == client_id {
+            return Ok(());
+        }
+        Err(Stop::UserChanged { claimed: claim.user_id, found, client_id })
+    }
+
+    /// An open session; opened when the first call needs it, not before.
+    pub(super) async fn log_in(&mut self) -> Result<Login, Stop> {
+        if let Some(login) = &self.login {
+            return Ok(login.clone());
+        }
+        let login = self.open_session().await?;
+        if login.kind == UserKind::ApiKey {
+            return Err(Stop::NotAnApiKey { secret: self.caller.credentials.clone() });
+        }
+        if let Some(claim) = self.claim.as_ref().filter(|claim| claim.user_id != login.user_id) {
+            return Err(Stop::UserChanged {
+                claimed: claim.user_id,
+                found: login.user_id,
+                client_id: claim.journal.client_id.clone(),
+            });
+        }
+        self.login = Some(login.clone());
+        Ok(login)
+    }
+
+    async fn open_session(&mut self) -> Result<Login, Stop> {
+        let environment = self.known_environment()?;
+        if let Ok(key) = &self.key {
+            return self.operator.login(environment, key, &self.caller).await;
+        }
+        // The key is gone: the context named in the claim serves as long as its session lives.
+        if let Some(claim) = &self.claim
+            && let Some(login) = self.operator.login_without_key(&claim.context, environment).await?
+        {
+            return Ok(login);
+        }
+        let gone = Stop::CredentialsSecretNotFound { secret: self.caller.credentials.clone() };
+        Err(std::mem::replace(&mut self.key, Err(gone)).err().unwrap_or(Stop::Gone))
+    }
+
+    /// A read that ended as declared serves until the next resync: a lost Secret heals without the
+    /// bank (D12).
+    fn recall(&mut self) {
+        let now = self.operator.clock.now();
+        let interval = self.resync_interval();
+        let verified = self.operator.remember(&self.caller.uid, |memory| memory.verified.clone());
+        let is_fresh = |verified: &Verified| {
+            verified.cause == self.want.cause
+                && Some(verified.client.id) == self.seen.journal.oauth_client_id
+                && now.duration_since(verified.at).unsigned_abs() < interval
+        };
+        if !self.want.deleting
+            && let Some(verified) = verified.filter(is_fresh)
+        {
+            self.seen.client = Seen::Present(verified.client);
+        }
+    }
+
+    /// `spec.resyncInterval`, shortened a little so that objects applied together drift apart.
+    pub(crate) fn resync_interval(&self) -> std::time::Duration {
+        let interval = self.object.spec.resync_interval.to_duration();
+        let interval = interval.unwrap_or(crate::api::interval::LONGEST);
+        backoff::spread(interval, draw(&self.caller.uid))
+    }
+
+    /// Looks at the output Secret with the credentials that are now in hand.
+    fn refresh(&mut self) {
+        let pair = self.pair();
+        self.seen.pair = pair.as_ref().map(|pair| pair.client_id.clone());
+        self.seen.output = match &self.output {
+            None => Seen::Absent,
+            Some(secret) => Seen::Present(secret::judge(secret, &self.object, self.wanted().as_ref())),
+        };
+    }
+
+    /// The client's pair: from a read of this pass, of an earlier one, or from the Secret itself.
+    pub(super) fn pair(&self) -> Option<Pair> {
+        let client_id = self.seen.client.present()?.client_id.as_ref()?;
+        let is_its = |pair: &Pair| pair.client_id == *client_id;
+        let remembered = || self.operator.remember(&self.caller.uid, |memory| memory.pair.clone());
+        let published = || self.output.as_ref().and_then(|secret| secret::published_pair(secret, &self.object));
+        let read = self.pairs.iter().find(|pair| is_its(pair)).cloned();
+        read.or_else(|| remembered().filter(is_its)).or_else(|| published().filter(is_its))
+    }
+
+    pub(super) fn wanted(&self) -> Option<Wanted> {
+        let endpoints = self.operator.bank(self.environment?).endpoints();
+        Some(Wanted::new(&self.object, endpoints, &self.pair()?))
+    }
+
+    /// What the status may tell.
+    pub(crate) fn findings(&self) -> Findings {
+        let client = self.seen.client.present().cloned();
+        let endpoints = self.environment.map(|environment| self.operator.bank(environment).endpoints());
+        let client_id = client.as_ref().and_then(|client| client.client_id.as_deref());
+        let authorization_url = endpoints.zip(client_id).map(|(endpoints, client_id)| {
+            observe::authorization_url(endpoints, client_id, &self.object.spec.redirect_url)
+        });
+        Findings {
+            environment: self.environment.map(observe::to_api),
+            user_id: self.claim.as_ref().map(|claim| claim.user_id),
+            oauth_client_id: self.seen.journal.oauth_client_id,
+            managed_urls: self.seen.journal.managed_urls.clone(),
+            display_name: self.want.display_name.clone(),
+            bound_ip: self.login.as_ref().and_then(|login| login.bound_ip.clone()),
+            authorization_url,
+            secret_name: Some(self.object.spec.output_secret_name(&self.object.name_any()).to_owned()),
+            secret_hash: self.wanted().map(|wanted| wanted.hash()),
+            verified_at: self.read_at,
+            client,
+        }
+    }
+}
+
+/// 403 means that nobody granted the namespace (D14), or that it is on its way out (kube trap 10).
+pub(super) async fn read_secret(api: &Api<Secret>, namespace: &str, name: &str) -> Result<Option<Secret>, Stop> {
+    let found = kube_call("get", || format!("Secret {namespace}/{name}"), api.get(name)).await;
+    if failed_with(&found, 403) {
+        return Err(Stop::NamespaceNotGranted { namespace: namespace.to_owned() });
+    }
+    absent(found)
+}
+
+fn version(secret: Option<&Secret>) -> String {
+    let meta = secret.map(|secret| &secret.metadata);
+    let text = |part: Option<&String>| part.cloned().unwrap_or_default();
+    format!(
+        "{}/{}",
+        text(meta.and_then(|meta| meta.uid.as_ref())),
+        text(meta.and_then(|meta| meta.resource_version.as_ref()))
+    )
+}
+
+/// A number in 0..1 that belongs to this object.
+pub(crate) fn draw(uid: &str) -> f64 {
+    let sum = uid.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
+    f64::from(sum % 1000) / 1000.0
+}

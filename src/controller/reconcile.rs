@@ -1,0 +1,307 @@
+//! The frame around a pass: a live read before it, status, Events and the next appointment after.
+
+use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures::FutureExt;
+use jiff::Timestamp;
+use kube::{Api, ResourceExt, api::PostParams, runtime::controller::Action};
+use tracing::Instrument;
+
+use super::{
+    context::{Operator, Verified},
+    error::{Retry, Stop, chain, is_signature_trouble, status_code},
+    kube_call::{absent, failed_with, kube_call},
+    message,
+    pass::{End, Pass, draw},
+    status::{self, Part, Report},
+};
+use crate::{
+    api::{BunqOAuthClient, BunqOAuthClientStatus},
+    plan::{Class, Reason, Verdict, backoff},
+    telemetry::metrics::ReconcileResult,
+};
+
+/// For one pass, everything included: a silent peer costs this, not the object (`M1`).
+const DEADLINE: Duration = Duration::from_mins(2);
+/// A pass is never further away than this, whatever else is set.
+const SAFETY_NET: Duration = Duration::from_hours(1);
+/// A stalled object is looked at again this often, at most and at least.
+const STALLED: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(10));
+
+/// What a pass came to, for the queue and the metrics.
+struct Outcome {
+    again_in: Duration,
+    result: ReconcileResult,
+}
+
+/// One pass over `object`, never failing: every trouble is told in the status and tried again.
+pub(crate) async fn reconcile(object: Arc<BunqOAuthClient>, operator: Arc<Operator>) -> Result<Action, Infallible> {
+    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+    let span = tracing::info_span!(
+        "reconcile",
+        controller = "bunqoauthclient",
+        %namespace,
+        %name,
+        generation = object.metadata.generation,
+        reconcileID = %uuid::Uuid::new_v4(),
+    );
+    let clock = Arc::clone(&operator.clock);
+    let timer = operator.telemetry.metrics.reconcile_started(move || clock.monotonic());
+    let uid = object.uid().unwrap_or_default();
+    let pass = one_pass(Arc::clone(&operator), namespace, name, uid.clone());
+    let pass = AssertUnwindSafe(tokio::time::timeout(DEADLINE, pass)).catch_unwind().instrument(span.clone());
+    let outcome = match pass.await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => {
+            span.in_scope(|| tracing::error!("the pass did not end in {} s and is tried again", DEADLINE.as_secs()));
+            Outcome { again_in: operator.back_off(&uid), result: ReconcileResult::Error }
+        }
+        Err(_) => {
+            operator.telemetry.metrics.reconcile_panicked();
+            span.in_scope(|| tracing::error!("the pass panicked and is tried again"));
+            Outcome { again_in: operator.back_off(&uid), result: ReconcileResult::Error }
+        }
+    };
+    timer.finished(outcome.result);
+    Ok(Action::requeue(outcome.again_in.max(Duration::from_millis(10))))
+}
+
+async fn one_pass(operator: Arc<Operator>, namespace: String, name: String, uid: String) -> Outcome {
+    let api = operator.objects(&namespace);
+    let read = kube_call("get", || format!("BunqOAuthClient {namespace}/{name}"), api.get(&name)).await;
+    let object = match absent(read) {
+        Ok(Some(object)) => object,
+        Ok(None) => {
+            operator.forget(&uid);
+            return Outcome { again_in: SAFETY_NET, result: ReconcileResult::Success };
+        }
+        Err(stop) => {
+            tracing::warn!(error = chain(&stop), "the object could not be read");
+            return Outcome { again_in: operator.back_off(&uid), result: ReconcileResult::Error };
+        }
+    };
+    let mut pass = Pass::new(Arc::clone(&operator), object);
+    greet(&mut pass, &api).await;
+    let end = match pass.run().await {
+        End::Stop(Stop::Bank { source }) if is_signature_trouble(&source) => {
+            operator.weigh_signature_trouble(&pass, source)
+        }
+        end => end,
+    };
+    operator.keep(&pass, &end);
+    conclude(&operator, &api, pass, end).await
+}
+
+/// The first visit is visible at once: all conditions, not yet known (C03).
+async fn greet(pass: &mut Pass, api: &Api<BunqOAuthClient>) {
+    let is_known = pass.object.status.as_ref().is_some_and(|status| !status.conditions.is_empty());
+    if is_known || pass.want.deleting || pass.want.suspended {
+        return;
+    }
+    let message = Reason::Progressing.meaning().to_owned();
+    let mut report = report(pass, Reason::Progressing, message, None);
+    report.inputs = None;
+    report.handled = None;
+    write_status(pass, api, &report).await;
+}
+
+async fn conclude(operator: &Operator, api: &Api<BunqOAuthClient>, mut pass: Pass, end: End) -> Outcome {
+    let now = operator.clock.now();
+    let (again_in, next_attempt) = appointment(operator, &pass, &end, now);
+    let result = match &end {
+        End::Stop(stop) if matches!(stop.retry(), Retry::Backoff) => ReconcileResult::Error,
+        End::Stop(_) | End::Waiting(..) | End::Verdict(_) => ReconcileResult::RequeueAfter,
+    };
+    let outcome = Outcome { again_in, result };
+    let Some((reason, message)) = tell(operator, &pass, &end) else {
+        return outcome;
+    };
+    let mut report = report(&pass, reason, message, next_attempt);
+    set_parts(&mut report, &end);
+    let before = pass.object.status.as_ref().and_then(status::ready_reason).map(str::to_owned);
+    if write_status(&mut pass, api, &report).await && before.as_deref() != Some(reason.as_str()) {
+        log(reason, &report.message);
+        operator.tell_reason(&pass.object, reason, &report.message).await;
+    }
+    outcome
+}
+
+/// Reason and message of this end; `None` when the status is to stay as it is.
+fn tell(operator: &Operator, pass: &Pass, end: &End) -> Option<(Reason, String)> {
+    let namespace = pass.object.namespace().unwrap_or_default();
+    let secret = format!("{namespace}/{}", pass.object.spec.output_secret_name(&pass.object.name_any()));
+    match end {
+        End::Verdict(Verdict::Released) => None,
+        End::Verdict(_) if pass.want.deleting => None,
+        End::Verdict(verdict) => {
+            Some((verdict_reason(verdict)?, message::of_verdict(verdict, &pass.caller.object, &secret)))
+        }
+        End::Waiting(_, waiting) => Some((waiting.reason(), message::of_waiting(*waiting))),
+        // Suspended from birth is told; later the last status stays: nothing is looked at (D6).
+        End::Stop(Stop::Suspended) if !is_new_or_suspended(pass) => None,
+        // Somebody else wrote in between; nothing is wrong.
+        End::Stop(Stop::Kube { source, .. }) if status_code(source) == Some(409) => None,
+        End::Stop(stop) => {
+            let message = message::of_stop(stop, &operator.config.operator_namespace, &operator.config.service_account);
+            Some((stop.reason()?, message))
+        }
+    }
+}
+
+fn is_new_or_suspended(pass: &Pass) -> bool {
+    let reason = pass.object.status.as_ref().and_then(status::ready_reason);
+    reason.is_none() || reason == Some(Reason::Suspended.as_str())
+}
+
+fn verdict_reason(verdict: &Verdict) -> Option<Reason> {
+    match verdict {
+        Verdict::Synced => Some(Reason::Synced),
+        Verdict::Cancelled => Some(Reason::Cancelled),
+        Verdict::NothingToCancel => Some(Reason::NothingToCancel),
+        Verdict::Stalled(stall) => Some(stall.reason()),
+        Verdict::Released => None,
+    }
+}
+
+fn report(pass: &Pass, reason: Reason, message: String, next_attempt: Option<Timestamp>) -> Report {
+    Report {
+        generation: pass.want.cause.generation,
+        now: pass.operator.clock.now(),
+        reason,
+        message,
+        credentials: Part::Unseen,
+        remote: Part::Unseen,
+        secret: Part::Unseen,
+        findings: pass.findings(),
+        inputs: Some(pass.inputs()),
+        next_attempt,
+        handled: pass.want.cause.requested_at.clone(),
+    }
+}
+
+/// Which part of the whole this end speaks of.
+fn set_parts(report: &mut Report, end: &End) {
+    if report.findings.user_id.is_some() {
+        report.credentials = Part::Good;
+    }
+    match end {
+        End::Verdict(Verdict::Synced | Verdict::Cancelled | Verdict::NothingToCancel) => {
+            report.remote = Part::Good;
+            report.secret = Part::Good;
+        }
+        End::Verdict(_) | End::Waiting(..) | End::Stop(_) => match report.reason {
+            Reason::SecretNotOwned | Reason::SecretImmutable => report.secret = Part::Bad,
+            Reason::CredentialsSecretNotFound
+            | Reason::CredentialsKeyNotFound
+            | Reason::CredentialsKeyEmpty
+            | Reason::CredentialsRejected
+            | Reason::NotAnApiKey
+            | Reason::EnvironmentMismatch
+            | Reason::UserChanged
+            | Reason::NamespaceNotGranted => report.credentials = Part::Bad,
+            reason if reason.class() == Class::Stalled => report.remote = Part::Bad,
+            _ => {}
+        },
+    }
+}
+
+/// Writes the status if it differs. Whether it was written.
+async fn write_status(pass: &mut Pass, api: &Api<BunqOAuthClient>, report: &Report) -> bool {
+    let old: BunqOAuthClientStatus = pass.object.status.clone().unwrap_or_default();
+    let new = status::next(&old, report);
+    if new == old && pass.object.status.is_some() {
+        return false;
+    }
+    let name = pass.object.name_any();
+    let object = BunqOAuthClient { status: Some(new), ..pass.object.clone() };
+    let params = PostParams { field_manager: Some(crate::api::FIELD_MANAGER.to_owned()), ..PostParams::default() };
+    let what = || format!("status of BunqOAuthClient {}", pass.caller.object);
+    let written = kube_call("update", what, api.replace_status(&name, &params, &object)).await;
+    let is_stale = failed_with(&written, 409) || failed_with(&written, 404);
+    match written {
+        Ok(written) => {
+            pass.object = written;
+            true
+        }
+        Err(stop) => {
+            if !is_stale {
+                tracing::warn!(error = chain(&stop), "the status could not be written");
+            }
+            pass.operator.waker.wake(&pass.object);
+            false
+        }
+    }
+}
+
+/// When the next pass is due, and whether the status should say so.
+fn appointment(operator: &Operator, pass: &Pass, end: &End, now: Timestamp) -> (Duration, Option<Timestamp>) {
+    let uid = &pass.caller.uid;
+    let until = |at: Timestamp| (at.duration_since(now).max(jiff::SignedDuration::ZERO).unsigned_abs(), Some(at));
+    match end {
+        End::Verdict(Verdict::Stalled(_)) => (operator.back_off(uid).clamp(STALLED.0, STALLED.1), None),
+        End::Verdict(Verdict::Released) => (SAFETY_NET, None),
+        End::Verdict(Verdict::Synced | Verdict::Cancelled | Verdict::NothingToCancel) => {
+            let verified = operator.remember(uid, |memory| memory.verified.as_ref().map(|verified| verified.at));
+            let age = verified.map(|at| now.duration_since(at).unsigned_abs()).unwrap_or_default();
+            (pass.resync_interval().saturating_sub(age), None)
+        }
+        End::Waiting(at, _) => until(*at),
+        End::Stop(stop) => match stop.retry() {
+            Retry::OnChange => (SAFETY_NET, None),
+            Retry::At(at) => until(at),
+            Retry::After(delay) => (delay, None),
+            Retry::Backoff => until(now.saturating_add(operator.back_off(uid)).unwrap_or(now)),
+        },
+    }
+}
+
+impl Operator {
+    /// What this pass leaves in memory.
+    fn keep(&self, pass: &Pass, end: &End) {
+        let pair = pass.pair();
+        let client = pass.seen.client.present().cloned();
+        self.remember(&pass.caller.uid, |memory| {
+            if pair.is_some() {
+                memory.pair = pair;
+            }
+            match end {
+                End::Verdict(Verdict::Synced | Verdict::Cancelled | Verdict::NothingToCancel) => {
+                    memory.failures = 0;
+                    memory.distrusted_since = None;
+                    if let (Some(at), Some(client)) = (pass.read_at, client) {
+                        memory.verified = Some(Verified { at, cause: pass.want.cause.clone(), client });
+                    }
+                }
+                End::Verdict(Verdict::Stalled(_) | Verdict::Released) => memory.verified = None,
+                End::Waiting(..) | End::Stop(_) => {}
+            }
+        });
+    }
+
+    /// The next delay of an object that fails again and again.
+    fn back_off(&self, uid: &str) -> Duration {
+        let failures = self.remember(uid, |memory| {
+            memory.failures = memory.failures.saturating_add(1);
+            memory.failures
+        });
+        let random = uuid::Uuid::new_v4();
+        backoff::after_failure(failures, draw(&random.to_string()))
+    }
+
+    /// Signatures that stay invalid for an hour need a person (protocol §8).
+    fn weigh_signature_trouble(&self, pass: &Pass, source: crate::bunq::Error) -> End {
+        let now = self.clock.now();
+        let since = self.remember(&pass.caller.uid, |memory| *memory.distrusted_since.get_or_insert(now));
+        if now.duration_since(since).as_hours() < 1 {
+            return End::Stop(Stop::Bank { source });
+        }
+        End::Stop(Stop::ServerSignatureInvalid { context: self.contexts.locate(&pass.want.cause.key) })
+    }
+}
+
+fn log(reason: Reason, message: &str) {
+    match reason.class() {
+        Class::Stalled => tracing::warn!(reason = reason.as_str(), message),
+        Class::Ready | Class::Reconciling | Class::Suspended => tracing::info!(reason = reason.as_str(), message),
+    }
+}

@@ -1,0 +1,205 @@
+//! The output Secret: what it should hold, whether it does, and how it is written (D12).
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::OwnerReference};
+use kube::{
+    Api, Resource, ResourceExt,
+    api::{ObjectMeta, Patch, PatchParams, PostParams},
+};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+use super::{
+    context::Pair,
+    context_secret::sha256_hex,
+    error::Stop,
+    kube_call::{failed_with, kube_call},
+};
+use crate::{
+    api::{ANNOTATION_KEYS, BunqOAuthClient, FIELD_MANAGER},
+    bunq::Endpoints,
+    plan::Output,
+};
+
+/// Secret types are immutable, so one type serves both formats.
+const TYPE: &str = "servicebinding.io/oauth2";
+
+/// Everything that the output Secret should be.
+pub(crate) struct Wanted {
+    name: String,
+    namespace: String,
+    data: BTreeMap<String, ByteString>,
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
+    owner: OwnerReference,
+}
+
+impl Wanted {
+    /// What `object` asks for, with the credentials in hand.
+    pub(crate) fn new(object: &BunqOAuthClient, endpoints: &Endpoints, pair: &Pair) -> Self {
+        let (spec, names) = (&object.spec, object.spec.key_names());
+        let mut data = BTreeMap::new();
+        let mut put = |key: String, value: &str| {
+            data.insert(key, ByteString(value.as_bytes().to_vec()));
+        };
+        put(names.client_id, &pair.client_id);
+        put(names.client_secret, pair.secret.expose_secret());
+        put(names.redirect_uri, &spec.redirect_url);
+        put(names.authorization_uri, &endpoints.authorize);
+        put(names.token_uri, &endpoints.token);
+        put(names.type_, "oauth2");
+        put(names.provider, "bunq");
+        if let Some(grant) = names.authorization_grant_type {
+            put(grant, "authorization_code");
+        }
+        let output = spec.secret.clone().unwrap_or_default();
+        let mut annotations = output.annotations;
+        let keys: Vec<&str> = data.keys().map(String::as_str).collect();
+        annotations.insert(ANNOTATION_KEYS.to_owned(), keys.join(","));
+        let mut labels = output.labels;
+        for (key, value) in [("managed-by", FIELD_MANAGER), ("name", "bunq-oauth-client"), ("part-of", "bunq")] {
+            labels.insert(format!("app.kubernetes.io/{key}"), value.to_owned());
+        }
+        Self {
+            name: spec.output_secret_name(&object.name_any()).to_owned(),
+            namespace: object.namespace().unwrap_or_default(),
+            data,
+            labels,
+            annotations,
+            owner: owner(object),
+        }
+    }
+
+    /// A hash of the data: it changes if and only if the data does.
+    pub(crate) fn hash(&self) -> String {
+        let mut bytes = zeroize::Zeroizing::new(Vec::new());
+        for (key, value) in &self.data {
+            for part in [key.as_bytes(), value.0.as_slice()] {
+                bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+                bytes.extend_from_slice(part);
+            }
+        }
+        sha256_hex(&bytes)
+    }
+
+    /// Whether `secret` is as it should be; what others added to it does not matter.
+    fn matches(&self, secret: &Secret) -> bool {
+        let contains = |have: &BTreeMap<String, String>, want: &BTreeMap<String, String>| {
+            want.iter().all(|(key, value)| have.get(key) == Some(value))
+        };
+        let data = secret.data.as_ref();
+        self.data.iter().all(|(key, value)| data.and_then(|data| data.get(key)) == Some(value))
+            && contains(secret.labels(), &self.labels)
+            && contains(secret.annotations(), &self.annotations)
+            && secret.owner_references().contains(&self.owner)
+    }
+
+    /// Creates it whole. `None`: somebody was faster, look again.
+    pub(crate) async fn create(&self, api: &Api<Secret>) -> Result<Option<Secret>, Stop> {
+        let secret = Secret {
+            metadata: ObjectMeta {
+                name: Some(self.name.clone()),
+                namespace: Some(self.namespace.clone()),
+                labels: Some(self.labels.clone()),
+                annotations: Some(self.annotations.clone()),
+                owner_references: Some(vec![self.owner.clone()]),
+                ..ObjectMeta::default()
+            },
+            type_: Some(TYPE.to_owned()),
+            data: Some(self.data.clone()),
+            ..Secret::default()
+        };
+        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        let created = kube_call("create", || self.locate(), api.create(&params, &secret)).await;
+        if failed_with(&created, 409) {
+            return Ok(None);
+        }
+        created.map(Some)
+    }
+
+    /// Brings `present` back, if nobody else wrote it since it was read. `None`: look again.
+    pub(crate) async fn update(&self, api: &Api<Secret>, present: &Secret) -> Result<Option<Secret>, Stop> {
+        let mut data: BTreeMap<&str, Value> = BTreeMap::new();
+        for key in written_keys(present) {
+            data.insert(key, Value::Null);
+        }
+        for (key, value) in &self.data {
+            data.insert(key, json!(value));
+        }
+        let mut owners: Vec<OwnerReference> = present.owner_references().to_vec();
+        owners.retain(|owner| owner.uid != self.owner.uid);
+        owners.push(self.owner.clone());
+        let patch = json!({
+            "metadata": {
+                "uid": present.metadata.uid,
+                "resourceVersion": present.metadata.resource_version,
+                "labels": self.labels,
+                "annotations": self.annotations,
+                "ownerReferences": owners,
+            },
+            "data": data,
+        });
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let patched = kube_call("patch", || self.locate(), api.patch(&self.name, &params, &Patch::Merge(&patch))).await;
+        if failed_with(&patched, 409) || failed_with(&patched, 404) {
+            return Ok(None);
+        }
+        patched.map(Some)
+    }
+
+    fn locate(&self) -> String {
+        format!("Secret {}/{}", self.namespace, self.name)
+    }
+}
+
+/// The keys that we wrote into `secret`, by its annotation.
+fn written_keys(secret: &Secret) -> impl Iterator<Item = &str> {
+    let keys = secret.annotations().get(ANNOTATION_KEYS).map(String::as_str).unwrap_or_default();
+    keys.split(',').filter(|key| !key.is_empty())
+}
+
+/// Whose `secret` is, and whether it is as `wanted`. Without credentials in hand nothing can be
+/// compared, and nothing has to be.
+pub(crate) fn judge(secret: &Secret, object: &BunqOAuthClient, wanted: Option<&Wanted>) -> Output {
+    if !is_ours(secret, object) {
+        return Output::Foreign;
+    }
+    let current = wanted.is_some_and(|wanted| wanted.matches(secret));
+    if !current && wanted.is_some() && secret.immutable == Some(true) {
+        return Output::Frozen;
+    }
+    Output::Ours { current }
+}
+
+/// The credentials that a Secret of ours holds. They serve when the bank does not show the secret
+/// again: a read without it never overwrites a good one (protocol §7).
+pub(crate) fn published_pair(secret: &Secret, object: &BunqOAuthClient) -> Option<Pair> {
+    if !is_ours(secret, object) {
+        return None;
+    }
+    let names = object.spec.key_names();
+    let text = |key: &str| {
+        let bytes = &secret.data.as_ref()?.get(key)?.0;
+        std::str::from_utf8(bytes).ok().filter(|text| !text.is_empty())
+    };
+    Some(Pair { client_id: text(&names.client_id)?.to_owned(), secret: text(&names.client_secret)?.into() })
+}
+
+/// Ours: its controller is this very object, by UID (`S5`, `F06`).
+pub(crate) fn is_ours(secret: &Secret, object: &BunqOAuthClient) -> bool {
+    let uid = object.uid().unwrap_or_default();
+    !uid.is_empty() && secret.owner_references().iter().any(|owner| owner.controller == Some(true) && owner.uid == uid)
+}
+
+/// Without `blockOwnerDeletion`: that needs a permission more and gains nothing (D12).
+fn owner(object: &BunqOAuthClient) -> OwnerReference {
+    OwnerReference {
+        api_version: BunqOAuthClient::api_version(&()).into_owned(),
+        kind: BunqOAuthClient::kind(&()).into_owned(),
+        name: object.name_any(),
+        uid: object.uid().unwrap_or_default(),
+        controller: Some(true),
+        block_owner_deletion: None,
+    }
+}

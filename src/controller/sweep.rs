@@ -1,0 +1,129 @@
+//! Frees what nobody holds any more: claims whose owner is gone, contexts that no object uses
+//! (D9).
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use futures::{StreamExt, channel::mpsc};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, ListParams},
+};
+
+use super::{
+    claim::Claim,
+    context::Operator,
+    context_secret::{LABEL_PART, PART_CONTEXT},
+    error::{Stop, chain},
+    kube_call::{absent, kube_call},
+    status,
+};
+use crate::{bunq::Environment, plan::Reason};
+
+const EVERY: Duration = Duration::from_mins(5);
+/// A context that nobody used for so long goes (protocol §8).
+const UNUSED: SignedDuration = SignedDuration::from_hours(24);
+/// While a creation without an answer is younger than this, its journal is kept.
+const DOUBT: SignedDuration = SignedDuration::from_mins(5);
+
+/// Sweeps at the start, every five minutes, and whenever an object was seen to be deleted.
+pub(crate) async fn run(operator: Arc<Operator>, mut deletions: mpsc::UnboundedReceiver<()>) {
+    let mut unused_since = HashMap::new();
+    loop {
+        if let Err(stop) = sweep(&operator, &mut unused_since).await {
+            tracing::warn!(error = chain(&stop), "the sweep could not be finished");
+        }
+        let deletion = tokio::time::timeout(EVERY, deletions.next()).await;
+        if matches!(deletion, Ok(None)) {
+            return;
+        }
+        // One sweep serves all deletions seen so far.
+        while deletions.try_recv().is_ok() {}
+    }
+}
+
+async fn sweep(operator: &Operator, unused_since: &mut HashMap<String, Timestamp>) -> Result<(), Stop> {
+    let claims = operator.claims.all().await?;
+    let mut kept = Vec::with_capacity(claims.len());
+    let mut is_freed = false;
+    for claim in claims {
+        if is_abandoned(operator, &claim).await {
+            operator.claims.free(&claim).await?;
+            tracing::info!(claim = claim.name, "freed a claim whose owner is gone");
+            is_freed = true;
+        } else {
+            kept.push(claim);
+        }
+    }
+    if is_freed {
+        operator.waker.wake_where(&operator.store, |object| {
+            let reason = object.status.as_ref().and_then(status::ready_reason);
+            reason == Some(Reason::UserAlreadyClaimed.as_str())
+        });
+    }
+    operator.watches.prune();
+    sweep_contexts(operator, &kept, unused_since).await
+}
+
+/// The cache may tell that an owner lives; only a live read may tell that it is gone.
+async fn is_abandoned(operator: &Operator, claim: &Claim) -> bool {
+    let now = operator.clock.now();
+    let doubt = claim.journal.create_sent.as_ref();
+    if doubt.is_some_and(|sent| now.duration_since(sent.at) < DOUBT) {
+        return false;
+    }
+    let lives = |object: &crate::api::BunqOAuthClient| object.uid().as_deref() == Some(claim.owner.uid.as_str());
+    operator.store.find(lives).is_none() && operator.claims.is_gone(&claim.owner).await
+}
+
+async fn sweep_contexts(
+    operator: &Operator,
+    claims: &[Claim],
+    unused_since: &mut HashMap<String, Timestamp>,
+) -> Result<(), Stop> {
+    let now = operator.clock.now();
+    let api: Api<Secret> = Api::namespaced(operator.client.clone(), &operator.config.operator_namespace);
+    let params = ListParams::default().labels(&format!("{LABEL_PART}={PART_CONTEXT}"));
+    let contexts = kube_call("list", || "context Secrets".to_owned(), api.list_metadata(&params)).await?;
+    let uses = operator.contexts.uses().await;
+    for context in contexts.items {
+        let name = context.name_any();
+        let is_claimed = claims.iter().any(|claim| claim.context == name);
+        let used_at = uses.iter().find(|(used, _)| *used == name).map(|(_, at)| at.unwrap_or(now));
+        let is_used = used_at.is_some_and(|at| now.duration_since(at) < UNUSED);
+        if is_claimed || is_used {
+            unused_since.remove(&name);
+            continue;
+        }
+        let since = *unused_since.entry(name.clone()).or_insert(now);
+        if now.duration_since(since) >= UNUSED {
+            drop_context(operator, &api, &name).await?;
+            unused_since.remove(&name);
+        }
+    }
+    Ok(())
+}
+
+/// Ends its session, best effort, then deletes it.
+async fn drop_context(operator: &Operator, api: &Api<Secret>, name: &str) -> Result<(), Stop> {
+    let secret = absent(kube_call("get", || format!("Secret {name}"), api.get(name)).await)?;
+    let environment = secret.as_ref().and_then(environment);
+    if let Some(environment) = environment
+        && let Ok(Some(login)) = operator.login_without_key(name, environment).await
+    {
+        // A session that cannot be closed ends by itself.
+        let _ = operator.bank(environment).close_session(&login.access()).await;
+    }
+    operator.contexts.forget(name).await;
+    let deleted = kube_call("delete", || format!("Secret {name}"), api.delete(name, &DeleteParams::default())).await;
+    absent(deleted).map(drop)
+}
+
+fn environment(secret: &Secret) -> Option<Environment> {
+    match secret.data.as_ref()?.get("environment")?.0.as_slice() {
+        b"Production" => Some(Environment::Production),
+        b"Sandbox" => Some(Environment::Sandbox),
+        _ => None,
+    }
+}
