@@ -6,6 +6,7 @@ mod audit;
 mod error;
 mod narrate;
 mod process;
+mod proxy;
 mod settings;
 mod steps;
 mod tour;
@@ -20,6 +21,10 @@ use rustls::crypto::aws_lc_rs;
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
+    if let Err(error) = proxy::step_around() {
+        let _ = writeln!(std::io::stderr(), "demo: cannot start again without a proxy for this machine: {error}");
+        return ExitCode::FAILURE;
+    }
     // reqwest and kube take the process's provider.
     let _ = aws_lc_rs::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {

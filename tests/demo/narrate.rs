@@ -11,6 +11,7 @@ const STEPS: u32 = 7;
 
 /// Writes to standard output; colours only on a terminal, and not where `NO_COLOR` is set.
 pub(crate) struct Narrator {
+    screen: io::Stdout,
     colour: bool,
     started: Instant,
     step: Mutex<String>,
@@ -19,7 +20,13 @@ pub(crate) struct Narrator {
 impl Narrator {
     pub(crate) fn new() -> Self {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self { colour: io::stdout().is_terminal() && !plain, started: Instant::now(), step: Mutex::default() }
+        let screen = io::stdout();
+        Self {
+            colour: screen.is_terminal() && !plain,
+            screen,
+            started: Instant::now(),
+            step: Mutex::new("the start".to_owned()),
+        }
     }
 
     /// A new step: what happens and how long it usually takes.
@@ -27,7 +34,7 @@ impl Narrator {
         let name = format!("step {number} of {STEPS}: {title}");
         let elapsed = self.started.elapsed().as_secs_f32();
         let heading = self.paint("1;36", &format!("== {name}"));
-        self.line(&format!("\n{heading}\n   usually {usually}; {elapsed:.1} s since the start"));
+        self.print(&format!("\n{heading}\n   usually {usually}; {elapsed:.1} s since the start"));
         *self.step.lock().unwrap_or_else(PoisonError::into_inner) = name;
     }
 
@@ -38,35 +45,43 @@ impl Narrator {
 
     /// A sentence.
     pub(crate) fn say(&self, sentence: impl Display) {
-        self.line(&format!("   {sentence}"));
+        self.print(&format!("   {sentence}"));
     }
 
     /// Something that was proven.
     pub(crate) fn proven(&self, sentence: impl Display) {
-        self.line(&format!("   {} {sentence}", self.paint("32", "✓")));
+        self.print(&format!("   {} {sentence}", self.paint("32", "✓")));
     }
 
     /// A command as a person would type it.
     pub(crate) fn command(&self, command: impl Display) {
-        self.line(&format!("   {}", self.paint("1", &format!("$ {command}"))));
+        self.print(&format!("   {}", self.paint("1", &format!("$ {command}"))));
     }
 
     /// What a program said.
     pub(crate) fn output(&self, text: &str) {
         for line in text.lines() {
-            self.line(&format!("     {line}"));
+            self.print(&format!("     {line}"));
         }
     }
 
     /// The end of a tour that went well.
     pub(crate) fn finished(&self) {
         let seconds = self.started.elapsed().as_secs_f32();
-        self.line(&format!("\n{} in {seconds:.1} s", self.paint("1;32", "== done")));
+        self.print(&format!("\n{} in {seconds:.1} s", self.paint("1;32", "== done")));
     }
 
-    /// The step that failed, to standard error.
+    /// What went wrong, to standard error.
     pub(crate) fn failed(&self, sentence: impl Display) {
         let _ = writeln!(io::stderr(), "\n{}", self.paint("1;31", &format!("!! {sentence}")));
+    }
+
+    /// The end of a log, to standard error.
+    pub(crate) fn evidence(&self, what: impl Display, log: &str) {
+        self.failed(format_args!("the last lines of {what}:"));
+        for line in log.lines() {
+            let _ = writeln!(io::stderr(), "   {line}");
+        }
     }
 
     /// Waits for something, and says so every ten seconds.
@@ -86,8 +101,8 @@ impl Narrator {
         if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
-    fn line(&self, text: &str) {
+    fn print(&self, text: &str) {
         // A closed standard output is no reason to leave processes behind.
-        let _ = writeln!(io::stdout(), "{text}");
+        let _ = writeln!(self.screen.lock(), "{text}");
     }
 }

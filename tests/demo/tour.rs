@@ -32,8 +32,7 @@ async fn steps(world: &mut World, narrator: &Narrator) -> Result<(), Error> {
 /// Shows what the part at fault logged last, while its log is still there.
 async fn give_up(world: World, error: &Error, narrator: &Narrator) -> Result<(), Error> {
     if let Some(part) = error.part() {
-        narrator.failed(format_args!("the last lines of {part}:"));
-        narrator.output(&last_lines(&world, part));
+        narrator.evidence(part, &last_lines(&world, part));
     }
     if world.settings.keep {
         return finish::keep(world, narrator);

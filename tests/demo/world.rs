@@ -105,7 +105,7 @@ impl World {
     fn shown(&self, args: &[&str]) -> String {
         let root = format!("{}/", self.settings.root.display());
         let folder = format!("{}/", self.plane.dir().display());
-        let args: Vec<String> = args.iter().map(|arg| arg.replace(&root, "").replace(&folder, "")).collect();
+        let args: Vec<String> = args.iter().map(|arg| quoted(&arg.replace(&root, "").replace(&folder, ""))).collect();
         format!("kubectl {}", args.join(" "))
     }
 
@@ -178,4 +178,10 @@ impl World {
         drop(bank);
         Ok(plane.stop().await?)
     }
+}
+
+/// As a shell wants it.
+fn quoted(arg: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,".contains(c);
+    if arg.chars().all(plain) { arg.to_owned() } else { format!("'{arg}'") }
 }

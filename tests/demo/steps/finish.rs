@@ -32,6 +32,6 @@ pub(crate) fn keep(world: World, narrator: &Narrator) -> Result<(), Error> {
     narrator.command(format_args!("export KUBECONFIG={kubeconfig}"));
     narrator.command(format_args!("{kubectl} -n shop get bunqoauthclients"));
     narrator.say(format_args!("Logs, manifests and kubeconfigs are in {folder}. Stop it all with:"));
-    narrator.command(format_args!("kill {} && sleep 3 && rm -rf {folder}", ids.join(" ")));
+    narrator.command(format_args!("kill -KILL {}; rm -rf {folder}", ids.join(" ")));
     Ok(())
 }

@@ -11,7 +11,7 @@ use crate::narrate::Narrator;
 use crate::process::Supervised;
 use crate::world::{Bank, OPERATOR_NAMESPACE, SERVICE_ACCOUNT, World};
 
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_mins(1);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// What a connection to bunq's own sandbox may need of this machine.
 const FOR_THE_REAL_BANK: [&str; 8] =
@@ -45,7 +45,10 @@ fn arguments(bank: &Bank, http_address: &str) -> Vec<String> {
     let mut args = vec!["run".to_owned()];
     match bank {
         Bank::Emulator(emulator) => {
-            args.extend(["--bunq-sandbox-url".to_owned(), emulator.base_url.clone()]);
+            // Both, or the operator would not let go of the bank's limits.
+            for flag in ["--bunq-sandbox-url", "--bunq-production-url"] {
+                args.extend([flag, &emulator.base_url].map(str::to_owned));
+            }
             args.extend(["--bunq-limits", "off"].map(str::to_owned));
         }
         Bank::Real(_) => {}

@@ -65,7 +65,7 @@ async fn bank(settings: &Settings, folder: &Path, narrator: &Narrator) -> Result
         Ok(url) => url,
         Err(error) => {
             // The folder goes with this step, so its log has to be told now.
-            narrator.output(&tail(&log, TAIL));
+            narrator.evidence(Part::Emulator, &tail(&log, TAIL));
             return Err(error);
         }
     };
