@@ -4,6 +4,8 @@
 
 #[path = "../../docs/login/oauth2.rs"]
 pub mod adapter;
+#[cfg(test)]
+mod python;
 mod redirect;
 #[cfg(test)]
 mod tests;

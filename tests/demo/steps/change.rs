@@ -4,7 +4,7 @@ use crate::audit::{self, agree, audit_lines, bank_calls, mutations};
 use crate::error::{Error, Part};
 use crate::narrate::Narrator;
 use crate::steps::deploy::write_manifest;
-use crate::steps::show::wait_for_ready;
+use crate::steps::show::{authorization_url, wait_for_ready};
 use crate::world::{SAMPLE, SHOP, World};
 
 pub(crate) async fn redirect_url(world: &World, narrator: &Narrator) -> Result<(), Error> {
@@ -18,6 +18,11 @@ pub(crate) async fn redirect_url(world: &World, narrator: &Narrator) -> Result<(
     narrator.proven("the Secret holds the new redirect_uri");
 
     what_the_bank_was_told(world, narrator)?;
+
+    if world.bank.emulator().is_none() {
+        narrator.say("The authorization URL is now:");
+        narrator.output(&authorization_url(world).await?);
+    }
 
     let manifest = write_manifest(world, &new_url)?;
     world.kubectl(narrator, &["diff", "-f", &manifest]).await?;

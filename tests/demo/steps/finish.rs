@@ -12,6 +12,9 @@ pub(crate) async fn clean_up(world: World, narrator: &Narrator) -> Result<(), Er
     narrator.step(7, "clean up", "2 seconds");
     let folder = world.plane.dir().to_owned();
     let ours = !world.plane.process_ids().is_empty();
+    if world.bank.emulator().is_none() {
+        narrator.say("The OAuth client stays at bunq (deletionPolicy Retain); the next tour adopts it.");
+    }
     world.stop().await?;
     if !ours {
         narrator.say("In your cluster these stay; remove them when you are done:");

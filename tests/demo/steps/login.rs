@@ -13,7 +13,8 @@ use crate::world::{SAMPLE, World};
 pub(crate) async fn prove(world: &World, narrator: &Narrator) -> Result<(), Error> {
     narrator.step(5, "log a user in with the Secret, as an application would", "1 second");
     let Some(emulator) = world.bank.emulator() else {
-        narrator.say("Open this with your sandbox user's bunq app (nobody listens at the redirect URL after this):");
+        narrator.say("Open this and confirm in your sandbox user's bunq app (the next step registers another URL,");
+        narrator.say("and nobody listens there once the tour is over):");
         narrator.output(&format!("{}&state=choose-your-own", authorization_url(world).await?));
         return Ok(());
     };

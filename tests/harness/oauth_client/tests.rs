@@ -40,6 +40,25 @@ async fn a_stock_library_with_the_adapter_logs_in() {
 }
 
 #[tokio::test]
+async fn the_snippet_for_python_logs_in() {
+    let (sandbox, _redirect, data) = published("/callback").await;
+    let python = tokio::task::spawn_blocking(python::with_library).await.unwrap();
+    let snippet = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/login/check_bunq_login.py");
+    let output = tokio::process::Command::new(python)
+        .args(["-B", snippet])
+        .envs(data.into_iter().map(|(key, value)| (key, String::from_utf8(value).unwrap())))
+        .envs([("NO_PROXY", "127.0.0.1"), ("no_proxy", "127.0.0.1")])
+        .output()
+        .await
+        .unwrap();
+    let (said, words) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!((said.trim(), output.status.code()), ("bearer", Some(0)), "{words}");
+    let token_calls: Vec<_> = sandbox.calls().into_iter().filter(|call| call.template == "token").collect();
+    assert_eq!(token_calls.len(), 1);
+    assert_eq!(token_calls[0].body["grant_type"], "authorization_code");
+}
+
+#[tokio::test]
 async fn another_redirect_url_than_the_registered_one_ends_with_the_banks_words() {
     let (sandbox, redirect, data) = published("/callback/").await;
     let error = log_in(&data, &redirect, endpoints(&sandbox)).await.unwrap_err();
