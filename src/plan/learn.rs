@@ -43,6 +43,7 @@ pub fn learn(seen: &mut Observed, want: &Desired, action: &Action, outcome: Resu
             seen.armed.clone_from(then);
             stored(seen, want, (**journal).clone());
         }
+        (Action::RemoveLeftover(_), Ok(_)) => seen.leftover = None,
         (Action::AddFinalizer, Ok(_)) => seen.finalizer = true,
         (Action::DropFinalizer(_), Ok(_)) => seen.finalizer = false,
         (Action::Send(mutation), outcome) => sent(seen, want, mutation, outcome),
@@ -69,6 +70,7 @@ fn stored(seen: &mut Observed, want: &Desired, journal: Journal) {
     }
     seen.client = Seen::Unknown;
     seen.callback_urls = Seen::Unknown;
+    judge_output_again(seen);
     let listing = seen.listing.take();
     let named = |client: &Client| Some(client.id) == now && client.is_complete();
     if let Some(client) = listing.and_then(|listing| listing.clients.into_iter().find(named)) {
@@ -96,9 +98,11 @@ fn sent(seen: &mut Observed, want: &Desired, mutation: &Mutation, outcome: Resul
         }
         _ => {}
     }
-    let Some(write) = mutation.target().and_then(|target| seen.journal.write_mut(&target)) else {
-        return;
-    };
+    let Some(target) = mutation.target() else { return };
+    if outcome == Err(Missed::Ambiguous) {
+        seen.unanswered.push(target.clone());
+    }
+    let Some(write) = seen.journal.write_mut(&target) else { return };
     write.answer = match outcome {
         Ok(_) => Answer::Accepted,
         Err(Missed::Refused(text)) => Answer::Refused(text),
@@ -111,6 +115,7 @@ fn read(seen: &mut Observed, want: &Desired, client: Option<Client>) {
         && client.has_secret
     {
         seen.pair.clone_from(&client.client_id);
+        judge_output_again(seen);
     }
     seen.client = client.map_or(Seen::Absent, Seen::Present);
     if let Seen::Present(client) = &seen.client
@@ -119,6 +124,13 @@ fn read(seen: &mut Observed, want: &Desired, client: Option<Client>) {
         seen.journal.cancelled_by_us = false;
     }
     shown(seen, want);
+}
+
+/// Whether a Secret of ours is current was judged by the pair in hand, which is another one now.
+fn judge_output_again(seen: &mut Observed) {
+    if matches!(seen.output, Seen::Present(Output::Ours { .. } | Output::Frozen)) {
+        seen.output = Seen::Unknown;
+    }
 }
 
 /// Marks the writes whose value a read has shown: if it vanishes later, that is drift.

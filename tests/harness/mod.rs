@@ -1,5 +1,14 @@
-//! What the scenarios share: the tables of cases and the oracles.
+//! What the scenarios share: the tables of cases, the oracles, and the model of the bank that the
+//! planner is played against.
 
+pub mod bank_model;
+pub mod campaign;
 pub mod cases;
 pub mod oauth_client;
+pub mod dice;
+pub mod guard;
+pub mod habits;
+pub mod kube_model;
 pub mod oracle;
+pub mod play;
+pub mod story;

@@ -2,14 +2,16 @@
 
 use jiff::{Timestamp, ToSpan};
 
-use super::Facts;
+use super::{Facts, find::wait};
 use crate::plan::{
-    action::{Action, Mutation, News, Step},
+    action::{Action, Mutation, News, Step, Waiting},
     journal::{Answer, Cause, Journal, Target, Write},
 };
 
 /// Repairs of one value within an hour before the operator stops fighting.
 const CONTESTED_AFTER: usize = 3;
+/// How long a write without an answer rests.
+const UNANSWERED_SECONDS: i64 = 15;
 
 /// Whether a value that the bank does not show may be sent.
 #[derive(Debug, PartialEq, Eq)]
@@ -61,8 +63,12 @@ impl Facts<'_> {
         permission(&self.seen.journal, target, &self.want.cause, self.now)
     }
 
-    /// Records `mutation`, so that it may be sent next.
+    /// Records `mutation`, so that it may be sent next; a write that just had no answer rests first,
+    /// or a bank that swallows every request would be asked without end.
     pub(super) fn announce(&self, mutation: Mutation) -> Step {
+        if mutation.target().is_some_and(|target| self.seen.unanswered.contains(&target)) {
+            return wait(self, UNANSWERED_SECONDS, Waiting::AnswerLost);
+        }
         let mut journal = self.seen.journal.clone();
         journal.manage(&self.want.urls);
         let mut news = None;
