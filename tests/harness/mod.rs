@@ -4,11 +4,11 @@
 pub mod bank_model;
 pub mod campaign;
 pub mod cases;
-pub mod oauth_client;
 pub mod dice;
 pub mod guard;
 pub mod habits;
 pub mod kube_model;
+pub mod oauth_client;
 pub mod oracle;
 pub mod play;
 pub mod story;
