@@ -56,9 +56,8 @@ async fn additional_urls_are_registered_byte_by_byte(world: Arc<World>) -> Outco
     let user = world.user().await?;
     world.start_operator().await?;
 
-    let object = world
-        .apply_ready(&world.manifest("my-app", &json!({"additionalRedirectUrls": [SECOND, LOCAL]})))
-        .await?;
+    let object =
+        world.apply_ready(&world.manifest("my-app", &json!({"additionalRedirectUrls": [SECOND, LOCAL]}))).await?;
 
     ensure_eq(urls(&world, user.id), [LOCAL, FIRST, SECOND], "the URLs at the bank")?;
     let shown = object["status"]["redirectUrls"].as_array().map(Vec::len);
