@@ -19,6 +19,7 @@ pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
         labels_and_annotations_are_published_and_those_of_others_stay,
         a_foreign_secret_stays_untouched_and_its_removal_heals,
         a_rotated_secret_is_published_as_a_pair,
+        the_secret_of_an_earlier_name_goes_after_the_new_one_stands,
     )
 }
 
@@ -119,4 +120,17 @@ async fn a_rotated_secret_is_published_as_a_pair(world: Arc<World>) -> Outcome {
 
     let wanted = |data: &BTreeMap<String, String>| data.get("client_secret") == Some(&rotated);
     world.secret_until("my-app", SOON, wanted).await.map(drop)
+}
+
+async fn the_secret_of_an_earlier_name_goes_after_the_new_one_stands(world: Arc<World>) -> Outcome {
+    world.user().await?;
+    world.start_operator().await?;
+    world.apply_ready(&world.manifest("my-app", &json!({}))).await?;
+    let before = world.secret("my-app").await?;
+
+    let object = world.apply_ready(&world.manifest("my-app", &json!({"secret": {"name": "renamed"}}))).await?;
+
+    ensure_eq(&object["status"]["binding"]["name"], &json!("renamed"), "status.binding.name")?;
+    ensure(world.secret("renamed").await? == before, || "the credentials changed".to_owned())?;
+    ensure(world.secrets().get_opt("my-app").await?.is_none(), || "the old Secret is still there".to_owned())
 }
