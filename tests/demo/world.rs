@@ -116,16 +116,11 @@ impl World {
             .output()
             .await
             .map_err(Error::io("run kubectl diff"))?;
-        match output.status.code() {
-            Some(0 | 1) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-            Some(_) | None => {
-                let words = String::from_utf8_lossy(&output.stderr);
-                Err(Error::unexpected(
-                    Part::ControlPlane(Component::ApiServer),
-                    format!("kubectl diff failed: {words}"),
-                ))
-            }
+        if matches!(output.status.code(), Some(0 | 1)) {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
+        let words = String::from_utf8_lossy(&output.stderr);
+        Err(Error::unexpected(Part::ControlPlane(Component::ApiServer), format!("kubectl diff failed: {words}")))
     }
 
     /// The command as a person in the repository would type it.
