@@ -1,14 +1,16 @@
 //! Everything that runs, and the two things every step does with it: call kubectl, and wait.
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use secrecy::SecretString;
 use serde::Deserialize;
-use testbed::controlplane::ControlPlane;
+use testbed::controlplane::{Component, ControlPlane};
 use testbed::harness::oauth_client::RedirectListener;
+use tokio::process::Command;
 
 use super::error::{Error, Part};
 use super::narrate::Narrator;
@@ -99,6 +101,26 @@ impl World {
         let output = self.attended(self.plane.kubectl().run(args)).await??;
         narrator.output(&output);
         Ok(output)
+    }
+
+    /// What `kubectl diff` shows for a manifest: it ends with 1, and not as a failure, where there is something.
+    pub(crate) async fn difference(&self, manifest: &str) -> Result<String, Error> {
+        let kubectl = self.plane.kubectl();
+        let output = Command::new(kubectl.program())
+            .arg("--kubeconfig")
+            .arg(kubectl.kubeconfig())
+            .args(["diff", "-f", manifest])
+            .env_remove("KUBECONFIG")
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output()
+            .await
+            .map_err(Error::io("run kubectl diff"))?;
+        if matches!(output.status.code(), Some(0 | 1)) {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let words = String::from_utf8_lossy(&output.stderr);
+        Err(Error::unexpected(Part::ControlPlane(Component::ApiServer), format!("kubectl diff failed: {words}")))
     }
 
     /// The command as a person in the repository would type it.

@@ -3,7 +3,7 @@
 use crate::audit::{self, agree, audit_lines, bank_calls, mutations};
 use crate::error::{Error, Part};
 use crate::narrate::Narrator;
-use crate::steps::deploy::write_manifest;
+use crate::steps::deploy::{MANIFEST, write_manifest};
 use crate::steps::show::{authorization_url, wait_for_ready};
 use crate::world::{SAMPLE, SHOP, World};
 
@@ -25,7 +25,14 @@ pub(crate) async fn redirect_url(world: &World, narrator: &Narrator) -> Result<(
     }
 
     let manifest = write_manifest(world, &new_url)?;
-    world.kubectl(narrator, &["diff", "-f", &manifest]).await?;
+    narrator.command(format_args!("kubectl diff -f {MANIFEST}"));
+    let difference = world.difference(&manifest).await?;
+    if !difference.is_empty() {
+        return Err(Error::unexpected(
+            Part::Operator,
+            format!("kubectl diff of the manifest is not empty:\n{difference}"),
+        ));
+    }
     narrator.proven("kubectl diff of the manifest is empty");
     Ok(())
 }

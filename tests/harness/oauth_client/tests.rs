@@ -43,9 +43,11 @@ async fn a_stock_library_with_the_adapter_logs_in() {
 async fn the_snippet_for_python_logs_in() {
     let (sandbox, _redirect, data) = published("/callback").await;
     let python = tokio::task::spawn_blocking(python::with_library).await.unwrap();
-    let snippet = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/login/check_bunq_login.py");
+    let check = concat!(env!("CARGO_MANIFEST_DIR"), "/harness/oauth_client/check.py");
+    let snippets = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/login");
     let output = tokio::process::Command::new(python)
-        .args(["-B", snippet])
+        .args(["-B", check])
+        .env("PYTHONPATH", snippets)
         .envs(data.into_iter().map(|(key, value)| (key, String::from_utf8(value).unwrap())))
         .envs([("NO_PROXY", "127.0.0.1"), ("no_proxy", "127.0.0.1")])
         .output()

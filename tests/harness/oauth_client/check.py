@@ -1,7 +1,7 @@
-"""Logs in with bunq_login.py, as its test does.
+"""Logs in with docs/login/bunq_login.py, which PYTHONPATH leads to.
 
-Usage: check_bunq_login.py; reads client_id, client_secret, redirect_uri, authorization_uri and token_uri from the
-environment, as a Secret's keys are given to a container. Prints the bank's word for the token's kind.
+Reads client_id, client_secret, redirect_uri, authorization_uri and token_uri from the
+environment, as a Secret's keys are given to a container. Prints the token's type.
 """
 
 import os
