@@ -71,6 +71,9 @@ const CASES: &[(Rule, &str, &str, usize)] = &[
     (wall_clocks, PLAN, "let now = Instant::now();", 1),
     (wall_clocks, PLAN, "use tokio::time::{self, sleep};", 1),
     (wall_clocks, "src/clock.rs", "let now = Instant::now();", 0),
+    (wall_clocks, "src/bunq/tests/slow.rs", "tokio::time::sleep(pause).await;", 0),
+    (wrong_arrows, "src/cli.rs", "use super::*;", 0),
+    (wrong_arrows, "src/cli.rs", "use crate::*;", 1),
     (
         recording_instruments,
         PLAN,
