@@ -21,11 +21,14 @@ pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
 
 async fn the_client_of_the_portal_is_adopted_with_its_credentials_and_its_urls(world: Arc<World>) -> Outcome {
     let user = world.user().await?;
-    let (id, client_id, secret) = world.sandbox.with(|bank| {
-        let id = bank.create_by_hand(user.id, Some("Portal App"), &[FOREIGN]);
-        let client = bank.client(id).map(|it| (it.client_id.clone(), it.secret.clone()));
-        client.map(|(client_id, secret)| (id, client_id, secret))
-    }).ok_or("the bank made no client")?;
+    let (id, client_id, secret) = world
+        .sandbox
+        .with(|bank| {
+            let id = bank.create_by_hand(user.id, Some("Portal App"), &[FOREIGN]);
+            let client = bank.client(id).map(|it| (it.client_id.clone(), it.secret.clone()));
+            client.map(|(client_id, secret)| (id, client_id, secret))
+        })
+        .ok_or("the bank made no client")?;
     world.start_operator().await?;
 
     world.apply_ready(&world.manifest("my-app", &json!({}))).await?;

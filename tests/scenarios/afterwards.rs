@@ -33,9 +33,8 @@ async fn no_secret_got_out(bench: Arc<Bench>) -> Outcome {
 /// if no world used it.
 async fn every_right_was_used(bench: Arc<Bench>) -> Outcome {
     let log = bench.control_plane().audit_log().ok_or("a cluster of yours keeps no audit log here")?;
-    let is_operator = |user: &str| {
-        user.starts_with("system:serviceaccount:op-") && user.ends_with(&format!(":{SERVICE_ACCOUNT}"))
-    };
+    let is_operator =
+        |user: &str| user.starts_with("system:serviceaccount:op-") && user.ends_with(&format!(":{SERVICE_ACCOUNT}"));
     let mut worlds_without: BTreeMap<String, u64> = BTreeMap::new();
     let mut unused = Vec::new();
     for grant in unused_grants(bench.admin(), log, is_operator).await? {

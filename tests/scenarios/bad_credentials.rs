@@ -29,8 +29,9 @@ async fn a_key_of_the_other_environment_is_stopped_without_a_call(world: Arc<Wor
     world.user().await?;
     world.start_operator().await?;
 
-    let object =
-        world.apply_reason(&world.manifest("my-app", &json!({"environment": "Production"})), "EnvironmentMismatch").await?;
+    let object = world
+        .apply_reason(&world.manifest("my-app", &json!({"environment": "Production"})), "EnvironmentMismatch")
+        .await?;
 
     ensure_eq(&condition(&object, "Stalled")["status"], &json!("True"), "Stalled")?;
     ensure_eq(world.sandbox.calls().len(), 0, "calls to the bank")?;
@@ -105,9 +106,11 @@ async fn a_revoked_key_leaves_the_published_secret_alone(world: Arc<World>) -> O
 
     world.sandbox.with(|bank| bank.revoke_key(&user.api_key));
     world.annotate("my-app", REQUESTED_AT, "1").await?;
-    world.until("my-app", "told of it", |object| {
-        condition(object, "CredentialsValid")["reason"] == "CredentialsRejected"
-    }).await?;
+    world
+        .until("my-app", "told of it", |object| {
+            condition(object, "CredentialsValid")["reason"] == "CredentialsRejected"
+        })
+        .await?;
 
     let after = world.secrets().get("my-app").await?.metadata.resource_version;
     ensure_eq(after, before, "the version of the published Secret")?;

@@ -51,7 +51,7 @@ async fn operator(args: &[&str]) -> Outcome<Answer> {
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = timeout(Duration::from_secs(60), ended).await??;
+    let output = timeout(Duration::from_mins(1), ended).await??;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ok(Answer { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) })
 }
@@ -120,9 +120,17 @@ async fn limits_are_lifted_only_for_a_local_bank() -> Outcome {
     let remote = "https://bank.example/v1/";
     for (sandbox, production, refused) in [(LOCAL, LOCAL, false), (remote, LOCAL, true), (LOCAL, remote, true)] {
         let answer = operator(&[
-            "run", "--http-address", "127.0.0.1:0", "--bunq-limits", "off",
-            "--bunq-sandbox-url", sandbox, "--bunq-production-url", production,
-        ]).await?;
+            "run",
+            "--http-address",
+            "127.0.0.1:0",
+            "--bunq-limits",
+            "off",
+            "--bunq-sandbox-url",
+            sandbox,
+            "--bunq-production-url",
+            production,
+        ])
+        .await?;
         let said = said(&answer).join("\n");
         ensure_eq(said.contains("loopback"), refused, &format!("{sandbox} and {production} refused: {said}"))?;
         ensure(answer.code != Some(0), || "it ran without a cluster".to_owned())?;

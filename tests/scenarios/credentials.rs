@@ -74,9 +74,8 @@ async fn a_deleted_credentials_secret_leaves_the_published_one_alone(world: Arc<
     let before = world.secrets().get("my-app").await?.metadata.resource_version;
 
     world.delete_secret(KEY_SECRET).await?;
-    let told = |object: &serde_json::Value| {
-        condition(object, "CredentialsValid")["reason"] == "CredentialsSecretNotFound"
-    };
+    let told =
+        |object: &serde_json::Value| condition(object, "CredentialsValid")["reason"] == "CredentialsSecretNotFound";
     world.until("my-app", "told of it", told).await?;
 
     let after = world.secrets().get("my-app").await?.metadata.resource_version;

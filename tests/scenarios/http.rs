@@ -26,7 +26,9 @@ async fn probes_answer_and_metrics_count_what_happened(world: Arc<World>) -> Out
     ensure_eq(world.ask_operator("elsewhere").await?.0, 404, "a path that is not there")?;
     let (status, metrics) = world.ask_operator("metrics").await?;
     ensure_eq(status, 200, "metrics")?;
-    for series in ["bunq_oauth_operator_build_info{", "controller_runtime_reconcile_total{", "bunq_sessions_opened_total{"] {
+    for series in
+        ["bunq_oauth_operator_build_info{", "controller_runtime_reconcile_total{", "bunq_sessions_opened_total{"]
+    {
         ensure(metrics.contains(series), || format!("there is no {series} in\n{metrics}"))?;
     }
     let created = metrics.lines().find(|line| {

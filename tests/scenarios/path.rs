@@ -32,10 +32,13 @@ async fn a_manifest_becomes_a_ready_client_and_a_secret(world: Arc<World>) -> Ou
 
     ensure_eq(ready_reason(&object), "Synced", "the reason of Ready")?;
     ensure_eq(world.sandbox.count("POST", "user/{u}/oauth-client"), 1, "clients created")?;
-    let (id, client_id, secret, name, urls) = world.sandbox.with(|bank| {
-        let client = bank.active_clients(user.id).first().copied().cloned();
-        client.map(|it| (it.id, it.client_id, it.secret, it.display_name, bank.urls_of(it.id)))
-    }).ok_or("the bank has no ACTIVE client")?;
+    let (id, client_id, secret, name, urls) = world
+        .sandbox
+        .with(|bank| {
+            let client = bank.active_clients(user.id).first().copied().cloned();
+            client.map(|it| (it.id, it.client_id, it.secret, it.display_name, bank.urls_of(it.id)))
+        })
+        .ok_or("the bank has no ACTIVE client")?;
     ensure_eq(name.as_deref(), Some("My Cool App"), "the name at the bank")?;
     ensure_eq(urls, ["https://myapp.com/oauth/callback"], "the URLs at the bank")?;
     ensure_eq(&object["status"]["oauthClientId"], &json!(id), "status.oauthClientId")?;

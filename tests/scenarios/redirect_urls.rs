@@ -12,7 +12,7 @@ const FIRST: &str = "https://myapp.com/oauth/callback";
 const SECOND: &str = "https://myapp.com/oauth/second";
 const LOCAL: &str = "http://localhost:3000";
 /// More than a resync interval of one hour with its jitter, less than two.
-const A_RESYNC: Duration = Duration::from_secs(80 * 60);
+const A_RESYNC: Duration = Duration::from_mins(80);
 
 pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
     scenarios!(stage, "redirect_urls":
@@ -58,9 +58,8 @@ async fn additional_urls_are_registered_byte_by_byte(world: Arc<World>) -> Outco
     let user = world.user().await?;
     world.start_operator().await?;
 
-    let object = world
-        .apply_ready(&world.manifest("my-app", &json!({"additionalRedirectUrls": [SECOND, LOCAL]})))
-        .await?;
+    let object =
+        world.apply_ready(&world.manifest("my-app", &json!({"additionalRedirectUrls": [SECOND, LOCAL]}))).await?;
 
     ensure_eq(urls(&world, user.id), [LOCAL, FIRST, SECOND], "the URLs at the bank")?;
     let shown = object["status"]["redirectUrls"].as_array().map(Vec::len);

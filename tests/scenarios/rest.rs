@@ -15,9 +15,9 @@ use testbed::{
 use crate::stage::{Stage, scenarios};
 
 /// More than a resync interval of one hour with its jitter, less than two.
-const A_RESYNC: Duration = Duration::from_secs(80 * 60);
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3600);
+const A_RESYNC: Duration = Duration::from_mins(80);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
 const ONE_GET: (&str, &str) = ("GET", "user/{u}/oauth-client/{c}");
 
 pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {

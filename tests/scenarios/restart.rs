@@ -1,6 +1,9 @@
 //! What an operator leaves behind serves the next one; what others spoil it repairs.
 
-use std::{sync::Arc, time::{Duration, Instant}};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use kube::api::{Patch, PatchParams};
 use libtest_mimic::Trial;

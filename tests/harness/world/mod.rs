@@ -60,8 +60,7 @@ impl World {
         }
         deployment::apply(&admin, &deployment::namespace(&namespace)).await?;
         deployment::apply(&admin, &deployment::tenant_binding(&namespace, &operator_namespace)).await?;
-        let kubeconfig =
-            bench.control_plane().service_account_kubeconfig(&operator_namespace, SERVICE_ACCOUNT).await?;
+        let kubeconfig = bench.control_plane().service_account_kubeconfig(&operator_namespace, SERVICE_ACCOUNT).await?;
         let sandbox = Sandbox::start(sandbox::Options::default()).await?;
         bench.remember_bank(sandbox.clone());
         let folder = bench.folder().join(&name);

@@ -138,9 +138,8 @@ impl World {
     /// The Events about an object.
     pub async fn events(&self, name: &str) -> Outcome<Vec<Happening>> {
         let events = self.events_api().list(&ListParams::default()).await?.items;
-        let about = |event: &Event| {
-            event.regarding.as_ref().and_then(|regarding| regarding.name.as_deref()) == Some(name)
-        };
+        let about =
+            |event: &Event| event.regarding.as_ref().and_then(|regarding| regarding.name.as_deref()) == Some(name);
         let told = events.into_iter().filter(about).map(|event| Happening {
             reason: event.reason.unwrap_or_default(),
             note: event.note.unwrap_or_default(),

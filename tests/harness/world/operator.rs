@@ -101,4 +101,3 @@ impl World {
         AuditTrail::from_here(log)
     }
 }
-

@@ -55,9 +55,7 @@ pub(super) fn wrong_arrows(source: &Source) -> Vec<String> {
 pub(super) fn first_names(path: &str) -> Vec<String> {
     let name = |text: &str| -> String {
         let text = text.trim_start();
-        text.chars()
-            .take_while(|c| c.is_alphanumeric() || "_*".contains(*c))
-            .collect()
+        text.chars().take_while(|c| c.is_alphanumeric() || "_*".contains(*c)).collect()
     };
     let Some(group) = path.strip_prefix('{') else {
         return vec![name(path)];
