@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     action::{Action, Mutation},
-    journal::{Answer, Journal, Origin, RefusedBody, Target},
+    journal::{Answer, Journal, Origin, RefusedBody, Target, Write},
     model::{Client, ClientStatus, Desired, Entry, Listing, Observed, Output, Seen, Urls},
 };
 
@@ -133,9 +133,11 @@ fn judge_output_again(seen: &mut Observed) {
     }
 }
 
-/// Marks the writes whose value a read has shown: if it vanishes later, that is drift.
+/// Marks the values that a read has shown: if one vanishes later, that is drift. A declared URL that
+/// was there without a write of ours (a create body, an adoption) gets its entry now.
 fn shown(seen: &mut Observed, want: &Desired) {
     let Seen::Present(client) = &seen.client else { return };
+    let by_put = matches!(client.urls, Urls::Single(_));
     let urls: Vec<&str> = match (&client.urls, &seen.callback_urls) {
         (Urls::Entries(entries), _) | (Urls::NotShown, Seen::Present(entries)) => {
             entries.iter().map(|entry| entry.url.as_str()).collect()
@@ -149,13 +151,18 @@ fn shown(seen: &mut Observed, want: &Desired) {
         let is_shown = match &write.target {
             Target::Activate => is_active,
             Target::Cancel => is_cancelled,
-            Target::RedirectUrl(url) | Target::RedirectUrlWithStatus(url) | Target::Add(url) | Target::Replace(url) => {
-                urls.contains(&url.as_str())
-            }
-            Target::Remove(_) => false,
+            target => target.url().is_some_and(|url| urls.contains(&url.as_str())),
         };
         // Only this cause's: an older value may be there by chance.
         write.seen |= is_shown && write.cause.same_request(&want.cause);
+    }
+    for url in want.urls.iter().filter(|url| urls.contains(&url.as_str())) {
+        let target = if by_put { Target::RedirectUrl(url.clone()) } else { Target::Add(url.clone()) };
+        let writes = &mut seen.journal.writes;
+        if !writes.iter().any(|write| write.target.url() == Some(url)) {
+            let cause = want.cause.clone();
+            writes.push(Write { target, cause, answer: Answer::Accepted, seen: true, repairs: Vec::new() });
+        }
     }
 }
 

@@ -12,6 +12,7 @@ pub mod dice;
 pub mod guard;
 pub mod habits;
 pub mod kube_model;
+pub mod oauth_client;
 pub mod oracle;
 pub mod outcome;
 pub mod play;

@@ -74,7 +74,7 @@ impl Facts<'_> {
         let mut news = None;
         if let Some(target) = mutation.target() {
             let repairs = self.repairs(&target);
-            if !repairs.is_empty() {
+            if self.seen.journal.write(&target).is_some_and(|write| write.seen) {
                 news = Some(News::Repaired { what: describe(&target) });
             }
             let write = Write { target, cause: self.want.cause.clone(), answer: Answer::None, seen: false, repairs };
@@ -99,15 +99,10 @@ impl Facts<'_> {
 
     /// Entries of older causes only matter while their value is declared.
     fn is_current(&self, write: &Write) -> bool {
-        let declares = |url: &String| self.want.urls.contains(url);
         write.cause.same_request(&self.want.cause)
             || match &write.target {
                 Target::Activate | Target::Cancel => true,
-                Target::RedirectUrl(url)
-                | Target::RedirectUrlWithStatus(url)
-                | Target::Add(url)
-                | Target::Replace(url) => declares(url),
-                Target::Remove(_) => false,
+                target => target.url().is_some_and(|url| self.want.urls.contains(url)),
             }
     }
 }

@@ -38,6 +38,11 @@ pub(super) fn wrong_arrows(source: &Source) -> Vec<String> {
             if before.is_some_and(|c| c.is_alphanumeric() || c == '_') {
                 continue;
             }
+            // In the tests at the end of a file, one step up more is needed to leave it.
+            let is_in_tests = root == climb && code[..offset].contains("\nmod tests {");
+            if is_in_tests && !code[offset + root.len()..].starts_with("super::") {
+                continue;
+            }
             let line = code[..offset].matches('\n').count() + 1;
             for name in first_names(code[offset + root.len()..].trim_start_matches("super::")) {
                 // `super::*` in a module inside the layer's file is the layer itself.
