@@ -102,8 +102,6 @@ pub async fn apply(client: &Client, object: &Value) -> Outcome<DynamicObject> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "test code")]
-
     use super::*;
 
     #[test]

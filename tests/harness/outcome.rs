@@ -11,6 +11,7 @@ pub fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Outcome {
 }
 
 /// Fails unless both are equal, and shows both.
+#[expect(clippy::needless_pass_by_value, reason = "what a step returns is compared as it comes")]
 pub fn ensure_eq<T: Debug + PartialEq<U>, U: Debug>(found: T, wanted: U, what: &str) -> Outcome {
     ensure(found == wanted, || format!("{what}: found {found:?}, wanted {wanted:?}"))
 }

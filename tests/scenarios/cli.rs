@@ -51,7 +51,7 @@ async fn operator(args: &[&str]) -> Outcome<Answer> {
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = timeout(Duration::from_secs(60), ended).await??;
+    let output = timeout(Duration::from_mins(1), ended).await??;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ok(Answer { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) })
 }

@@ -17,6 +17,7 @@ pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
         the_format_service_binding_has_the_names_that_spring_reads,
         every_key_can_be_renamed_and_dropped_names_go,
         labels_and_annotations_are_published_and_those_of_others_stay,
+        a_new_name_moves_the_secret_and_the_old_one_goes,
         a_foreign_secret_stays_untouched_and_its_removal_heals,
         a_rotated_secret_is_published_as_a_pair,
         the_secret_of_an_earlier_name_goes_after_the_new_one_stands,
@@ -67,6 +68,21 @@ async fn every_key_can_be_renamed_and_dropped_names_go(world: Arc<World>) -> Out
 
     world.apply_ready(&world.manifest("my-app", &json!({}))).await?;
     ensure_eq(keys(&world.secret("my-app").await?), plain, "the keys under their old names")
+}
+
+async fn a_new_name_moves_the_secret_and_the_old_one_goes(world: Arc<World>) -> Outcome {
+    world.user().await?;
+    world.start_operator().await?;
+    world.apply_ready(&world.manifest("my-app", &json!({}))).await?;
+    let before = world.secret("my-app").await?;
+    world.sandbox.clear_calls();
+
+    let object = world.apply_ready(&world.manifest("my-app", &json!({"secret": {"name": "elsewhere"}}))).await?;
+
+    ensure_eq(&object["status"]["binding"]["name"], &json!("elsewhere"), "status.binding.name")?;
+    ensure(world.secret("elsewhere").await? == before, || "the credentials changed on the way".to_owned())?;
+    ensure_eq(world.secret_if_any("my-app").await?.is_some(), false, "the Secret of the old name")?;
+    ensure_eq(world.sandbox.mutations().len(), 0, "changes at the bank")
 }
 
 async fn labels_and_annotations_are_published_and_those_of_others_stay(world: Arc<World>) -> Outcome {

@@ -1,16 +1,18 @@
 //! Redirect URLs: what is declared gets registered, what is not ours stays.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use libtest_mimic::Trial;
 use serde_json::json;
-use testbed::harness::{Outcome, World, ensure_eq};
+use testbed::harness::{Outcome, World, ensure, ensure_eq};
 
 use crate::stage::{Stage, scenarios};
 
 const FIRST: &str = "https://myapp.com/oauth/callback";
 const SECOND: &str = "https://myapp.com/oauth/second";
 const LOCAL: &str = "http://localhost:3000";
+/// More than a resync interval of one hour with its jitter, less than two.
+const A_RESYNC: Duration = Duration::from_mins(80);
 
 pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
     scenarios!(stage, "redirect_urls":
@@ -68,15 +70,18 @@ async fn additional_urls_are_registered_byte_by_byte(world: Arc<World>) -> Outco
 
 async fn a_url_that_somebody_removed_at_the_bank_comes_back(world: Arc<World>) -> Outcome {
     let user = world.user().await?;
-    world.start_operator().await?;
+    let operator = world.start_in_process().await?;
     let object = world.apply_ready(&world.manifest("my-app", &json!({"additionalRedirectUrls": [SECOND]}))).await?;
     let id = object["status"]["oauthClientId"].as_u64().unwrap_or_default();
+    operator.settle().await?;
 
     world.sandbox.with(|bank| bank.remove_url_by_hand(id, SECOND));
-    world.annotate("my-app", "reconcile.fluxcd.io/requestedAt", "1").await?;
-    world.event("my-app", "DriftRepaired").await?;
+    operator.let_pass(A_RESYNC).await?;
 
-    ensure_eq(urls(&world, user.id), [FIRST, SECOND], "the URLs at the bank")
+    ensure_eq(urls(&world, user.id), [FIRST, SECOND], "the URLs at the bank")?;
+    let told = world.event("my-app", "DriftRepaired").await?;
+    ensure(told.note.contains(SECOND), || format!("the Event does not name the URL: {}", told.note))?;
+    operator.stop().await
 }
 
 async fn urls_of_others_stay_unless_pruning_is_asked_for(world: Arc<World>) -> Outcome {

@@ -15,9 +15,9 @@ use testbed::{
 use crate::stage::{Stage, scenarios};
 
 /// More than a resync interval of one hour with its jitter, less than two.
-const A_RESYNC: Duration = Duration::from_secs(80 * 60);
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3600);
+const A_RESYNC: Duration = Duration::from_mins(80);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
 const ONE_GET: (&str, &str) = ("GET", "user/{u}/oauth-client/{c}");
 
 pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
@@ -26,6 +26,7 @@ pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
         an_outage_of_the_bank_leaves_a_published_client_ready,
         a_refused_key_is_tried_five_times_in_the_first_hour_and_hourly_after,
         an_expired_session_costs_one_session_and_no_handshake,
+        keys_and_session_that_nobody_uses_go_after_days,
     )
 }
 
@@ -130,5 +131,31 @@ async fn an_expired_session_costs_one_session_and_no_handshake(world: Arc<World>
     ensure_eq((count("installation"), count("device-server")), (0, 0), "handshake calls")?;
     ensure_eq(count("session-server"), 1, "sessions")?;
     ensure_eq(world.sandbox.mutations().len(), 0, "changes at the bank")?;
+    operator.stop().await
+}
+
+/// The sweeper looks at them when a manifest goes.
+async fn keys_and_session_that_nobody_uses_go_after_days(world: Arc<World>) -> Outcome {
+    world.user().await?;
+    let operator = world.start_in_process().await?;
+    let suspended = json!({"suspend": true});
+    world.apply(&world.manifest("bystander", &suspended)).await?;
+    world.apply_ready(&world.manifest("my-app", &json!({}))).await?;
+    world.delete("my-app").await?;
+    world.gone("my-app").await?;
+    operator.settle().await?;
+    ensure_eq(world.contexts().await?.len(), 1, "contexts right after the manifest went")?;
+
+    for day in 1..=3 {
+        let name = format!("leaves-on-day-{day}");
+        world.apply_reason(&world.manifest(&name, &suspended), "Suspended").await?;
+        operator.let_pass(25 * HOUR).await?;
+        world.delete(&name).await?;
+        world.gone(&name).await?;
+        operator.settle().await?;
+    }
+
+    ensure_eq(world.contexts().await?.len(), 0, "contexts after three days")?;
+    ensure_eq(world.sandbox.count("DELETE", "session/{s}"), 1, "sessions closed")?;
     operator.stop().await
 }

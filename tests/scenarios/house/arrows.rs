@@ -45,7 +45,9 @@ pub(super) fn wrong_arrows(source: &Source) -> Vec<String> {
             }
             let line = code[..offset].matches('\n').count() + 1;
             for name in first_names(code[offset + root.len()..].trim_start_matches("super::")) {
-                if name != layer && !allowed.contains(&name.as_str()) {
+                // `super::*` in a module inside the layer's file is the layer itself.
+                let is_itself = name == layer || (name == "*" && root == climb);
+                if !is_itself && !allowed.contains(&name.as_str()) {
                     faults.insert(source.at(line, &format!("{layer} must not import {name}")));
                 }
             }

@@ -71,7 +71,8 @@ fn too_long(source: &Source) -> Vec<String> {
 }
 
 fn wall_clocks(source: &Source) -> Vec<String> {
-    if source.path == "src/clock.rs" {
+    // A test may play a slow peer.
+    if source.path == "src/clock.rs" || source.path.contains("/tests/") {
         return Vec::new();
     }
     let fault = "only src/clock.rs may ask for the time or wait";
