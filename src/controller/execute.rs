@@ -157,10 +157,9 @@ impl Pass {
         }
     }
 
-    /// Sends a mutation that the journal knows of. Every attempt leaves one audit line (`H26`).
+    /// Sends a mutation that the journal knows of.
     async fn send(&mut self, mutation: &Mutation) -> Result<Result<Learned, Missed>, Stop> {
         let result = self.ask(&Ask::Change(mutation)).await;
-        self.audit(mutation, &result);
         let source = match result {
             Ok(Reply { value: Heard::Changed(id), .. }) => return Ok(Ok(Learned::Accepted(id))),
             Ok(_) => return Err(mixed_up()),
@@ -200,6 +199,7 @@ impl Pass {
         }
     }
 
+    /// One line per attempt, whatever came of it (`H26`).
     fn audit(&self, mutation: &Mutation, result: &Result<Reply<Heard>, Stop>) {
         let (outcome, request_id, response_id) = match result {
             Ok(reply) => ("accepted", Some(reply.request_id.as_str()), reply.response_id.as_deref()),
@@ -246,6 +246,9 @@ impl Pass {
             let bank = self.operator.bank(environment);
             let answer = self.operator.timed(environment, call, exchange(bank, &login.access(), ask, &self.want)).await;
             drop(slot);
+            if let Ask::Change(mutation) = ask {
+                self.audit(mutation, &answer);
+            }
             match (answer, &self.key) {
                 (Err(Stop::Bank { source }), Ok(key)) if source.class() == Class::Session => {
                     self.operator.end_session(environment, key, &login).await;
