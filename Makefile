@@ -29,6 +29,8 @@ demo: ## the whole tour on this machine (KEEP=1 leaves it running; BUNQ_API_KEY=
 	@KEEP='$(KEEP)' OPERATOR_BINARY='$(TARGET)/release/bunq-oauth-operator' $(TARGET)/debug/demo
 
 test: ## every test, on a real control plane and the bank emulator
+	@echo "==> building the operator that the scenarios run"
+	$(CARGO) build --locked --package bunq-oauth-operator
 	$(CARGO) test --workspace --locked
 
 lint: lint-format lint-clippy lint-docs lint-dependencies lint-advisories lint-go ## format, clippy, docs, dependencies, go vet
@@ -58,7 +60,7 @@ lint-dependencies: $(CARGO_DENY)
 # A database that cannot be fetched is told and let pass; an advisory that was found is not.
 lint-advisories: $(CARGO_DENY)
 	@if $(CARGO_DENY) --locked $(SHIPPED) fetch db; then \
-		$(CARGO_DENY) --locked $(SHIPPED) check --disable-fetch advisories; \
+		$(CARGO_DENY) --locked --offline $(SHIPPED) check advisories; \
 	else \
 		echo "==> NOT CHECKED: advisories (their database could not be fetched from here)"; \
 	fi

@@ -2,7 +2,6 @@
 //! environment.
 
 use std::{
-    fmt::Write as _,
     io::Write as _,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
@@ -144,7 +143,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Nobody is left to tell if even this fails.
-            let _ = writeln!(std::io::stderr(), "error: {}", one_line(&error));
+            let _ = writeln!(std::io::stderr(), "error: {}", telemetry::chain(&error));
             ExitCode::FAILURE
         }
     }
@@ -233,20 +232,6 @@ async fn told_to_stop() {
         }
         std::process::exit(1);
     });
-}
-
-/// The error and its causes, without line breaks.
-fn one_line(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            let _ = write!(text, ": {cause_text}");
-        }
-        source = cause.source();
-    }
-    text.replace('\n', " ")
 }
 
 #[cfg(test)]

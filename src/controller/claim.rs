@@ -107,7 +107,8 @@ impl Claims {
             return Claim::read(&created?);
         }
         let Some(held) = self.get(&name).await? else {
-            return Err(Stop::UserAlreadyClaimed { claim: self.locate(&name) });
+            // Freed in between: the conflict is told, and the next pass comes at once.
+            return Claim::read(&created?);
         };
         if held.owner.uid == owner.uid {
             return Ok(held);

@@ -1,7 +1,7 @@
 //! What every pass shares.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     future::Future,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
@@ -9,7 +9,7 @@ use std::{
 
 use jiff::Timestamp;
 use kube::{
-    Api, Client,
+    Api, Client, ResourceExt,
     runtime::{events::Recorder, reflector::Store},
 };
 use secrecy::SecretString;
@@ -201,6 +201,12 @@ impl Operator {
 
     pub(crate) fn forget(&self, uid: &str) {
         self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    }
+
+    /// Wipes what is remembered of objects that are gone.
+    pub(crate) fn forget_gone(&self) {
+        let living: HashSet<String> = self.store.state().iter().filter_map(|object| object.uid()).collect();
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner).retain(|uid, _| living.contains(uid));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Why a pass stops before the planner is done, what people read about it, and when to try again.
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use thiserror::Error;
@@ -267,23 +267,6 @@ pub(crate) fn status_code(error: &kube::Error) -> Option<u16> {
         kube::Error::Api(status) => Some(status.code),
         _ => None,
     }
-}
-
-/// The error and its causes on one line. No cause holds a secret: the bank's texts are sanitised
-/// and the API server's name objects, not data.
-#[must_use]
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        // kube's own texts repeat their causes.
-        if !text.contains(&cause_text) {
-            let _ = write!(text, ": {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 fn list(violations: &[Violation]) -> String {

@@ -2,12 +2,17 @@
 //! an object.
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, ResourceExt};
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, Preconditions},
+};
 
 use super::{
     claim::Claim,
     error::Stop,
-    finalizer, observe,
+    finalizer,
+    kube_call::{absent, kube_call},
+    observe,
     pass::{Pass, read_secret},
     secret,
 };
@@ -66,6 +71,7 @@ impl Pass {
             Action::ReadOutput => self.read_output().await.map(Ok)?,
             Action::CreateOutput => self.create_output().await.map(Ok)?,
             Action::UpdateOutput => self.update_output().await.map(Ok)?,
+            Action::RemoveLeftover(name) => self.remove_leftover(name).await.map(Ok)?,
         };
         plan::learn(&mut self.seen, &self.want, &action, outcome);
         Ok(())
@@ -151,10 +157,9 @@ impl Pass {
         }
     }
 
-    /// Sends a mutation that the journal knows of. Every attempt leaves one audit line (`H26`).
+    /// Sends a mutation that the journal knows of.
     async fn send(&mut self, mutation: &Mutation) -> Result<Result<Learned, Missed>, Stop> {
         let result = self.ask(&Ask::Change(mutation)).await;
-        self.audit(mutation, &result);
         let source = match result {
             Ok(Reply { value: Heard::Changed(id), .. }) => return Ok(Ok(Learned::Accepted(id))),
             Ok(_) => return Err(mixed_up()),
@@ -194,6 +199,7 @@ impl Pass {
         }
     }
 
+    /// One line per attempt, whatever came of it (`H26`).
     fn audit(&self, mutation: &Mutation, result: &Result<Reply<Heard>, Stop>) {
         let (outcome, request_id, response_id) = match result {
             Ok(reply) => ("accepted", Some(reply.request_id.as_str()), reply.response_id.as_deref()),
@@ -240,13 +246,24 @@ impl Pass {
             let bank = self.operator.bank(environment);
             let answer = self.operator.timed(environment, call, exchange(bank, &login.access(), ask, &self.want)).await;
             drop(slot);
-            match (&answer, &self.key) {
-                (Err(Stop::Bank { source }), Ok(key)) if source.class() == Class::Session && !renewed => {
-                    renewed = true;
+            if let Ask::Change(mutation) = ask {
+                self.audit(mutation, &answer);
+            }
+            match (answer, &self.key) {
+                (Err(Stop::Bank { source }), Ok(key)) if source.class() == Class::Session => {
                     self.operator.end_session(environment, key, &login).await;
                     self.login = None;
+                    if renewed {
+                        return Err(self.operator.refuse_session(environment, key, &self.caller, &source).await);
+                    }
+                    renewed = true;
                 }
-                _ => return answer,
+                (Ok(reply), Ok(key)) if login.is_on_probation => {
+                    self.operator.end_probation(environment, key).await;
+                    self.login = Some(login.trusted());
+                    return Ok(reply);
+                }
+                (answer, _) => return answer,
             }
         }
     }
@@ -281,6 +298,21 @@ impl Pass {
         }
         self.count_repair();
         Ok(self.judge_output())
+    }
+
+    /// Deletes the Secret of an earlier name, if it is still ours and nobody wrote it since.
+    async fn remove_leftover(&mut self, name: &str) -> Result<Learned, Stop> {
+        let namespace = self.object.namespace().unwrap_or_default();
+        let found = read_secret(&self.secrets(), &namespace, name).await?;
+        if let Some(secret) = found.filter(|secret| secret::is_ours(secret, &self.object)) {
+            let preconditions = Preconditions { uid: secret.uid(), resource_version: secret.resource_version() };
+            let params = DeleteParams::default().preconditions(preconditions);
+            let call = self.secrets();
+            let deleted =
+                kube_call("delete", || format!("Secret {namespace}/{name}"), call.delete(name, &params)).await;
+            absent(deleted)?;
+        }
+        Ok(Learned::Output(None))
     }
 
     /// A Secret that this very generation had published already was lost or changed.

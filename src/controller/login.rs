@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{
     context::Operator,
     context_store::{ContextStore, Entry, Keys},
-    error::{Stop, chain},
+    error::Stop,
     message,
 };
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
         KeyPair, Priority, ServerKey, SessionRecord, UserKind,
     },
     plan::backoff,
+    telemetry,
 };
 
 /// Refusals that are remembered: after the fifth the delay no longer grows (`S8`).
@@ -50,9 +51,16 @@ pub(crate) struct Login {
     pub(crate) user_id: u64,
     pub(crate) kind: UserKind,
     pub(crate) bound_ip: Option<String>,
+    /// Whether the key was refused before; the first call that succeeds ends that.
+    pub(crate) is_on_probation: bool,
 }
 
 impl Login {
+    /// The same session, off probation.
+    pub(crate) fn trusted(self) -> Self {
+        Self { is_on_probation: false, ..self }
+    }
+
     pub(crate) fn access(&self) -> Access<'_> {
         Access { key_pair: &self.own, server_key: &self.server, session_token: &self.token, user_id: self.user_id }
     }
@@ -96,6 +104,35 @@ impl Operator {
         }
     }
 
+    /// A session that was opened just now and is refused all the same: trying again and again would
+    /// only cost sessions, so it counts as a refusal of the key (`F19`, `S8`).
+    pub(crate) async fn refuse_session(
+        &self,
+        environment: Environment,
+        key: &ApiKey,
+        caller: &Caller,
+        source: &bunq::Error,
+    ) -> Stop {
+        let entry = self.contexts.of_key(environment, key).await;
+        let mut entry = entry.lock().await;
+        let until = self.note_refusal(&mut entry);
+        if let Err(stop) = self.contexts.save(&mut entry).await {
+            tracing::warn!(error = telemetry::chain(&stop), "the refusal could not be written down");
+        }
+        Stop::CredentialsRejected { text: message::session_refused(caller, source), until }
+    }
+
+    /// The bank accepted a call: earlier refusals of this key no longer matter.
+    pub(crate) async fn end_probation(&self, environment: Environment, key: &ApiKey) {
+        let entry = self.contexts.of_key(environment, key).await;
+        let mut entry = entry.lock().await;
+        entry.stored.refusals.clear();
+        entry.touch();
+        if let Err(stop) = self.contexts.save(&mut entry).await {
+            tracing::warn!(error = telemetry::chain(&stop), "the end of a refusal could not be written down");
+        }
+    }
+
     async fn handshake(&self, entry: &mut Entry, key: &ApiKey, caller: &Caller) -> Result<Login, Stop> {
         entry.used_at = Some(self.clock.now());
         self.contexts.load(entry).await?;
@@ -109,7 +146,7 @@ impl Operator {
                 HandshakeStep::Ready => return self.ready(entry),
             };
             if let Err(stop @ (Stop::Kube { .. } | Stop::KubeTimeout { .. })) = &outcome {
-                tracing::debug!(error = chain(stop), "the context is read again next time");
+                tracing::debug!(error = telemetry::chain(stop), "the context is read again next time");
                 ContextStore::reload(entry);
             }
             outcome?;
@@ -194,7 +231,6 @@ impl Operator {
             kind: session.user.kind,
             expires_at: bunq::session_usable_until(now, session.timeout),
         });
-        entry.stored.refusals.clear();
         entry.touch();
         if entry.stored.bound_ip.is_none() {
             self.read_bound_ip(entry, caller).await;
@@ -247,6 +283,7 @@ impl Operator {
             user_id: session.user_id,
             kind: session.kind,
             bound_ip: entry.stored.bound_ip.clone(),
+            is_on_probation: !entry.stored.refusals.is_empty(),
         })
     }
 
@@ -282,14 +319,22 @@ impl Operator {
         if source.class() != Class::Credentials {
             return stop;
         }
-        let now = self.clock.now();
-        entry.stored.refusals.push(now);
-        let surplus = entry.stored.refusals.len().saturating_sub(REFUSALS);
-        entry.stored.refusals.drain(..surplus);
-        entry.touch();
-        let until = backoff::after_rejection(&entry.stored.refusals).unwrap_or(now);
-        let text = message::credentials_rejected(entry.environment, caller, entry.stored.bound_ip.as_deref(), now);
+        let until = self.note_refusal(entry);
+        let bound_ip = entry.stored.bound_ip.as_deref();
+        let text = message::credentials_rejected(entry.environment, caller, bound_ip, self.clock.now());
         Stop::CredentialsRejected { text, until }
+    }
+
+    /// Notes that the bank refused this key just now, and tells when it may be tried again.
+    fn note_refusal(&self, entry: &mut Entry) -> Timestamp {
+        let now = self.clock.now();
+        let refusals = &mut entry.stored.refusals;
+        refusals.push(now);
+        let surplus = refusals.len().saturating_sub(REFUSALS);
+        refusals.drain(..surplus);
+        let until = backoff::after_rejection(refusals).unwrap_or(now);
+        entry.touch();
+        until
     }
 }
 

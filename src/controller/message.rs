@@ -2,13 +2,11 @@
 
 use jiff::Timestamp;
 
-use super::{
-    error::{Stop, chain},
-    login::Caller,
-};
+use super::{error::Stop, login::Caller};
 use crate::{
-    bunq::Environment,
+    bunq::{self, Environment},
     plan::{Reason, Stall, Verdict, Waiting},
+    telemetry,
 };
 
 /// The one answer that the bank gives for five causes.
@@ -27,6 +25,16 @@ pub(crate) fn credentials_rejected(
          never used and expired{age}; first used from another address; our address not permitted{bound}. \
          Fix it in the bunq app (Security & Settings → Developers → API keys) or put a new key into Secret {}. \
          Retry now: {}. The published Secret is unchanged.",
+        caller.credentials,
+        retry_command(&caller.object),
+    )
+}
+
+/// A session that the bank opened and does not accept.
+pub(crate) fn session_refused(caller: &Caller, source: &bunq::Error) -> String {
+    format!(
+        "bunq opened a session with the API key in Secret {} and then refused it ({source}). The key may lack permission, or somebody \
+         revoked it. Put a new key into the Secret. Retry now: {}. The published Secret is unchanged.",
         caller.credentials,
         retry_command(&caller.object),
     )
@@ -88,14 +96,14 @@ pub(crate) fn of_stop(stop: &Stop, operator_namespace: &str, service_account: &s
             "the bank's signatures have been invalid for over an hour. If no proxy changes its answers, delete Secret {context}: \
              the operator then makes a new installation."
         ),
-        Stop::Bank { .. } => format!("{}. The operator tries again by itself.", chain(stop)),
+        Stop::Bank { .. } => format!("{}. The operator tries again by itself.", telemetry::chain(stop)),
         Stop::Gone
         | Stop::BackingOff { .. }
         | Stop::InvalidSpec { .. }
         | Stop::KeyPair { .. }
         | Stop::Corrupt { .. }
         | Stop::Kube { .. }
-        | Stop::KubeTimeout { .. } => chain(stop),
+        | Stop::KubeTimeout { .. } => telemetry::chain(stop),
     }
 }
 

@@ -8,8 +8,10 @@
 //! | [`claim`], [`sweep`] | who may change which user's client |
 //! | [`secret`], [`secret_watch`] | the output Secret, and news of Secrets |
 //! | [`status`], [`message`], [`events`] | what people read |
+//! | [`census`] | how many objects are in which state, for the metrics |
 //! | [`error`] | why a pass stops, and when it is tried again |
 
+mod census;
 mod claim;
 mod context;
 mod context_secret;

@@ -140,6 +140,8 @@ impl Pass {
             key => self.key = key,
         }
         let output = self.object.spec.output_secret_name(&self.object.name_any()).to_owned();
+        let published = self.object.status.as_ref().and_then(|status| status.binding.as_ref());
+        self.seen.leftover = published.map(|binding| binding.name.clone()).filter(|name| *name != output);
         match read_secret(&api, &namespace, &output).await {
             Err(Stop::NamespaceNotGranted { .. }) if self.want.deleting => {}
             found => self.output = found?,

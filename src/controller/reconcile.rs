@@ -9,7 +9,7 @@ use tracing::Instrument;
 
 use super::{
     context::{Operator, Verified},
-    error::{Retry, Stop, chain, is_signature_trouble, status_code},
+    error::{Retry, Stop, is_signature_trouble, status_code},
     kube_call::{absent, failed_with, kube_call},
     message,
     pass::{End, Pass, draw},
@@ -18,13 +18,15 @@ use super::{
 use crate::{
     api::{BunqOAuthClient, BunqOAuthClientStatus},
     plan::{Class, Reason, Verdict, backoff},
-    telemetry::metrics::ReconcileResult,
+    telemetry::{self, metrics::ReconcileResult},
 };
 
 /// For one pass, everything included: a silent peer costs this, not the object (`M1`).
 const DEADLINE: Duration = Duration::from_mins(2);
 /// A pass is never further away than this, whatever else is set.
 const SAFETY_NET: Duration = Duration::from_hours(1);
+/// After somebody else wrote the object in between.
+const STALE: Duration = Duration::from_millis(200);
 /// A stalled object is looked at again this often, at most and at least.
 const STALLED: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(10));
 
@@ -76,7 +78,7 @@ async fn one_pass(operator: Arc<Operator>, namespace: String, name: String, uid:
             return Outcome { again_in: SAFETY_NET, result: ReconcileResult::Success };
         }
         Err(stop) => {
-            tracing::warn!(error = chain(&stop), "the object could not be read");
+            tracing::warn!(error = telemetry::chain(&stop), "the object could not be read");
             return Outcome { again_in: operator.back_off(&uid), result: ReconcileResult::Error };
         }
     };
@@ -118,12 +120,21 @@ async fn conclude(operator: &Operator, api: &Api<BunqOAuthClient>, mut pass: Pas
     };
     let mut report = report(&pass, reason, message, next_attempt);
     set_parts(&mut report, &end);
-    let before = pass.object.status.as_ref().and_then(status::ready_reason).map(str::to_owned);
-    if write_status(&mut pass, api, &report).await && before.as_deref() != Some(reason.as_str()) {
-        log(reason, &report.message);
-        operator.tell_reason(&pass.object, reason, &report.message).await;
+    let headline = |pass: &Pass| pass.object.status.as_ref().and_then(status::headline).map(str::to_owned);
+    let before = headline(&pass);
+    match write_status(&mut pass, api, &report).await {
+        Written::Yes if before != headline(&pass) => {
+            log(reason, &report.message);
+            operator.tell_reason(&pass.object, reason, &report.message).await;
+            outcome
+        }
+        Written::Yes | Written::Same => outcome,
+        Written::Stale => Outcome { again_in: STALE, ..outcome },
+        Written::Failed => Outcome {
+            again_in: outcome.again_in.min(operator.back_off(&pass.caller.uid)),
+            result: ReconcileResult::Error,
+        },
     }
-    outcome
 }
 
 /// Reason and message of this end; `None` when the status is to stay as it is.
@@ -139,6 +150,8 @@ fn tell(operator: &Operator, pass: &Pass, end: &End) -> Option<(Reason, String)>
         End::Waiting(_, waiting) => Some((waiting.reason(), message::of_waiting(*waiting))),
         // Suspended from birth is told; later the last status stays: nothing is looked at (D6).
         End::Stop(Stop::Suspended) if !is_new_or_suspended(pass) => None,
+        // A look that has its turn later is no news: objects at rest do not move (protocol §9).
+        End::Stop(Stop::Limit { .. }) if is_ready_as_declared(pass) => None,
         // Somebody else wrote in between; nothing is wrong.
         End::Stop(Stop::Kube { source, .. }) if status_code(source) == Some(409) => None,
         End::Stop(stop) => {
@@ -146,6 +159,13 @@ fn tell(operator: &Operator, pass: &Pass, end: &End) -> Option<(Reason, String)>
             Some((stop.reason()?, message))
         }
     }
+}
+
+fn is_ready_as_declared(pass: &Pass) -> bool {
+    let status = pass.object.status.as_ref();
+    status.is_some_and(|status| {
+        status.observed_generation == pass.object.metadata.generation && status::is_true(status, "Ready")
+    })
 }
 
 fn is_new_or_suspended(pass: &Pass) -> bool {
@@ -205,12 +225,22 @@ fn set_parts(report: &mut Report, end: &End) {
     }
 }
 
-/// Writes the status if it differs. Whether it was written.
-async fn write_status(pass: &mut Pass, api: &Api<BunqOAuthClient>, report: &Report) -> bool {
+/// What became of a status.
+enum Written {
+    Yes,
+    /// There was nothing to change.
+    Same,
+    /// Somebody else wrote the object since it was read, or deleted it.
+    Stale,
+    Failed,
+}
+
+/// Writes the status if it differs.
+async fn write_status(pass: &mut Pass, api: &Api<BunqOAuthClient>, report: &Report) -> Written {
     let old: BunqOAuthClientStatus = pass.object.status.clone().unwrap_or_default();
     let new = status::next(&old, report);
     if new == old && pass.object.status.is_some() {
-        return false;
+        return Written::Same;
     }
     let name = pass.object.name_any();
     let object = BunqOAuthClient { status: Some(new), ..pass.object.clone() };
@@ -221,14 +251,12 @@ async fn write_status(pass: &mut Pass, api: &Api<BunqOAuthClient>, report: &Repo
     match written {
         Ok(written) => {
             pass.object = written;
-            true
+            Written::Yes
         }
+        Err(_) if is_stale => Written::Stale,
         Err(stop) => {
-            if !is_stale {
-                tracing::warn!(error = chain(&stop), "the status could not be written");
-            }
-            pass.operator.waker.wake(&pass.object);
-            false
+            tracing::warn!(error = telemetry::chain(&stop), "the status could not be written");
+            Written::Failed
         }
     }
 }

@@ -13,9 +13,10 @@ use kube::{
     },
 };
 use thiserror::Error;
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinSet};
 
 use super::{
+    census,
     context::{Banks, Config, Operator},
     reconcile::reconcile,
     sweep,
@@ -83,8 +84,6 @@ pub async fn run(
         // Nobody listens only when everything has ended already.
         let _ = stop.send(true);
     });
-    let http = tokio::spawn(endpoint.serve(telemetry.clone(), until(stopped.clone())));
-
     let banks = banks(&config, &transport);
     let (store, writer) = reflector::store();
     let (waker, wanted) = Waker::new();
@@ -93,7 +92,10 @@ pub async fn run(
     let operator = Operator::new(config, Arc::clone(&clock), telemetry.clone(), client, store.clone(), banks, waker);
     telemetry.metrics.max_concurrent_reconciles(CONCURRENCY);
 
-    let sweeper = tokio::spawn(sweep::run(Arc::clone(&operator), deletions));
+    let mut tasks = JoinSet::new();
+    tasks.spawn(supervised(&telemetry, "sweeper", sweep::run(Arc::clone(&operator), deletions)));
+    tasks.spawn(supervised(&telemetry, "census", census::run(Arc::clone(&operator))));
+    tasks.spawn(supervised(&telemetry, "health", endpoint.serve(telemetry.clone(), std::future::pending())));
     let passes = Controller::for_stream(objects, store)
         .with_config(controller::Config::default().concurrency(CONCURRENCY))
         .reconcile_on(wanted)
@@ -105,14 +107,27 @@ pub async fn run(
 
     let ended = tokio::select! {
         () = passes => None,
-        _ = sweeper => Some("the sweeper"),
-        _ = http => Some("the health endpoint"),
+        task = tasks.join_next() => task.and_then(Result::ok).or(Some("a task that panicked")),
         () = overdue(stopped.clone()) => None,
     };
     match ended {
         Some(task) if !*stopped.borrow() => Err(RunError::TaskEnded { task }),
         None if !*stopped.borrow() => Err(RunError::TaskEnded { task: "the controller" }),
         Some(_) | None => Ok(()),
+    }
+}
+
+/// A core task: when it ends, /livez fails and the process ends (`L7`).
+fn supervised(
+    telemetry: &Telemetry,
+    name: &'static str,
+    task: impl Future<Output = ()> + Send + 'static,
+) -> impl Future<Output = &'static str> + Send + 'static {
+    let alive = telemetry.liveness.task(name);
+    async move {
+        task.await;
+        drop(alive);
+        name
     }
 }
 

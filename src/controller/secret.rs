@@ -203,3 +203,88 @@ fn owner(object: &BunqOAuthClient) -> OwnerReference {
         block_owner_deletion: None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::bunq::Environment;
+
+    fn object(output: &Value) -> BunqOAuthClient {
+        serde_json::from_value(json!({
+            "apiVersion": "bunq-operator.io/v1alpha1", "kind": "BunqOAuthClient",
+            "metadata": {"name": "app", "namespace": "shop", "uid": "u1"},
+            "spec": {
+                "displayName": "App", "redirectUrl": "https://a.example",
+                "credentials": {"apiKeySecretRef": {"name": "key"}},
+                "secret": output,
+            },
+        }))
+        .unwrap()
+    }
+
+    fn wanted(object: &BunqOAuthClient) -> Wanted {
+        let pair = Pair { client_id: "id".to_owned(), secret: "secret".into() };
+        Wanted::new(object, &Endpoints::of(Environment::Sandbox), &pair)
+    }
+
+    fn published(wanted: &Wanted) -> Secret {
+        Secret {
+            metadata: ObjectMeta {
+                labels: Some(wanted.labels.clone()),
+                annotations: Some(wanted.annotations.clone()),
+                owner_references: Some(vec![wanted.owner.clone()]),
+                ..ObjectMeta::default()
+            },
+            data: Some(wanted.data.clone()),
+            ..Secret::default()
+        }
+    }
+
+    #[test]
+    fn the_seven_keys_are_published_and_the_service_binding_format_has_its_own_names() {
+        let keys = |object| wanted(&object).data.into_keys().collect::<Vec<_>>().join(" ");
+        assert_eq!(
+            keys(object(&json!({}))),
+            "authorization_uri client_id client_secret provider redirect_uri token_uri type"
+        );
+        assert_eq!(
+            keys(object(&json!({"format": "ServiceBinding"}))),
+            "authorization-grant-type authorization-uri client-id client-secret provider redirect-uri token-uri type"
+        );
+    }
+
+    #[test]
+    fn what_others_add_does_not_matter_and_what_they_change_does() {
+        let object = object(&json!({}));
+        let wanted = wanted(&object);
+        let mut secret = published(&wanted);
+        secret.data.as_mut().unwrap().insert("theirs".to_owned(), ByteString(b"x".to_vec()));
+        secret.metadata.labels.as_mut().unwrap().insert("theirs".to_owned(), "x".to_owned());
+        assert_eq!(judge(&secret, &object, Some(&wanted)), Output::Ours { current: true });
+        secret.data.as_mut().unwrap().insert("client_secret".to_owned(), ByteString(b"x".to_vec()));
+        assert_eq!(judge(&secret, &object, Some(&wanted)), Output::Ours { current: false });
+        secret.immutable = Some(true);
+        assert_eq!(judge(&secret, &object, Some(&wanted)), Output::Frozen);
+    }
+
+    #[test]
+    fn a_secret_of_a_namesake_that_is_gone_is_foreign() {
+        let object = object(&json!({}));
+        let wanted = wanted(&object);
+        let mut secret = published(&wanted);
+        secret.metadata.owner_references.as_mut().unwrap()[0].uid = "u0".to_owned();
+        assert_eq!(judge(&secret, &object, Some(&wanted)), Output::Foreign);
+        secret.metadata.owner_references = None;
+        assert_eq!(judge(&secret, &object, None), Output::Foreign);
+        assert!(published_pair(&secret, &object).is_none());
+    }
+
+    #[test]
+    fn the_hash_changes_if_and_only_if_the_data_does() {
+        let hash = |output: Value| wanted(&object(&output)).hash();
+        assert_eq!(hash(json!({})), hash(json!({"labels": {"a": "b"}})));
+        assert_ne!(hash(json!({})), hash(json!({"keys": {"clientId": "id"}})));
+    }
+}

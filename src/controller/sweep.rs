@@ -15,11 +15,11 @@ use super::{
     claim::Claim,
     context::Operator,
     context_secret::{LABEL_PART, PART_CONTEXT},
-    error::{Stop, chain},
+    error::Stop,
     kube_call::{absent, kube_call},
     status,
 };
-use crate::{bunq::Environment, plan::Reason};
+use crate::{bunq::Environment, plan::Reason, telemetry};
 
 const EVERY: Duration = Duration::from_mins(5);
 /// A context that nobody used for so long goes (protocol §8).
@@ -32,7 +32,7 @@ pub(crate) async fn run(operator: Arc<Operator>, mut deletions: mpsc::UnboundedR
     let mut unused_since = HashMap::new();
     loop {
         if let Err(stop) = sweep(&operator, &mut unused_since).await {
-            tracing::warn!(error = chain(&stop), "the sweep could not be finished");
+            tracing::warn!(error = telemetry::chain(&stop), "the sweep could not be finished");
         }
         let deletion = tokio::time::timeout(EVERY, deletions.next()).await;
         if matches!(deletion, Ok(None)) {
@@ -63,6 +63,7 @@ async fn sweep(operator: &Operator, unused_since: &mut HashMap<String, Timestamp
         });
     }
     operator.watches.prune();
+    operator.forget_gone();
     sweep_contexts(operator, &kept, unused_since).await
 }
 

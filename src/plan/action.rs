@@ -49,6 +49,8 @@ pub enum Action {
     CreateOutput,
     /// Bring the output Secret back to what it should hold.
     UpdateOutput,
+    /// Delete the output Secret of this earlier name, if it is ours.
+    RemoveLeftover(String),
 }
 
 /// A call that changes something at the bank.
@@ -175,6 +177,8 @@ pub enum Waiting {
     ClientNotReadableYet,
     /// A client is `CANCELLED_PENDING`, or has a status that this version does not know.
     CancellationPending,
+    /// A write has no answer and the bank does not show its value.
+    AnswerLost,
 }
 
 impl Waiting {
@@ -185,6 +189,7 @@ impl Waiting {
             Self::CreateUnconfirmed => Reason::CreateUnconfirmed,
             Self::ClientNotReadableYet => Reason::ClientNotReadableYet,
             Self::CancellationPending => Reason::CancellationPending,
+            Self::AnswerLost => Reason::BankUnavailable,
         }
     }
 }

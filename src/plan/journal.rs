@@ -133,6 +133,19 @@ pub enum Target {
     Remove(String),
 }
 
+impl Target {
+    /// The URL that is to be registered.
+    #[must_use]
+    pub fn url(&self) -> Option<&String> {
+        match self {
+            Self::RedirectUrl(url) | Self::RedirectUrlWithStatus(url) | Self::Add(url) | Self::Replace(url) => {
+                Some(url)
+            }
+            Self::Activate | Self::Cancel | Self::Remove(_) => None,
+        }
+    }
+}
+
 /// What became of a write.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "kind", content = "text")]

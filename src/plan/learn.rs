@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     action::{Action, Mutation},
-    journal::{Answer, Journal, Origin, RefusedBody, Target},
+    journal::{Answer, Journal, Origin, RefusedBody, Target, Write},
     model::{Client, ClientStatus, Desired, Entry, Listing, Observed, Output, Seen, Urls},
 };
 
@@ -43,6 +43,7 @@ pub fn learn(seen: &mut Observed, want: &Desired, action: &Action, outcome: Resu
             seen.armed.clone_from(then);
             stored(seen, want, (**journal).clone());
         }
+        (Action::RemoveLeftover(_), Ok(_)) => seen.leftover = None,
         (Action::AddFinalizer, Ok(_)) => seen.finalizer = true,
         (Action::DropFinalizer(_), Ok(_)) => seen.finalizer = false,
         (Action::Send(mutation), outcome) => sent(seen, want, mutation, outcome),
@@ -69,6 +70,7 @@ fn stored(seen: &mut Observed, want: &Desired, journal: Journal) {
     }
     seen.client = Seen::Unknown;
     seen.callback_urls = Seen::Unknown;
+    judge_output_again(seen);
     let listing = seen.listing.take();
     let named = |client: &Client| Some(client.id) == now && client.is_complete();
     if let Some(client) = listing.and_then(|listing| listing.clients.into_iter().find(named)) {
@@ -96,9 +98,11 @@ fn sent(seen: &mut Observed, want: &Desired, mutation: &Mutation, outcome: Resul
         }
         _ => {}
     }
-    let Some(write) = mutation.target().and_then(|target| seen.journal.write_mut(&target)) else {
-        return;
-    };
+    let Some(target) = mutation.target() else { return };
+    if outcome == Err(Missed::Ambiguous) {
+        seen.unanswered.push(target.clone());
+    }
+    let Some(write) = seen.journal.write_mut(&target) else { return };
     write.answer = match outcome {
         Ok(_) => Answer::Accepted,
         Err(Missed::Refused(text)) => Answer::Refused(text),
@@ -111,6 +115,7 @@ fn read(seen: &mut Observed, want: &Desired, client: Option<Client>) {
         && client.has_secret
     {
         seen.pair.clone_from(&client.client_id);
+        judge_output_again(seen);
     }
     seen.client = client.map_or(Seen::Absent, Seen::Present);
     if let Seen::Present(client) = &seen.client
@@ -121,9 +126,18 @@ fn read(seen: &mut Observed, want: &Desired, client: Option<Client>) {
     shown(seen, want);
 }
 
-/// Marks the writes whose value a read has shown: if it vanishes later, that is drift.
+/// Whether a Secret of ours is current was judged by the pair in hand, which is another one now.
+fn judge_output_again(seen: &mut Observed) {
+    if matches!(seen.output, Seen::Present(Output::Ours { .. } | Output::Frozen)) {
+        seen.output = Seen::Unknown;
+    }
+}
+
+/// Marks the values that a read has shown: if one vanishes later, that is drift. A declared URL that
+/// was there without a write of ours (a create body, an adoption) gets its entry now.
 fn shown(seen: &mut Observed, want: &Desired) {
     let Seen::Present(client) = &seen.client else { return };
+    let by_put = matches!(client.urls, Urls::Single(_));
     let urls: Vec<&str> = match (&client.urls, &seen.callback_urls) {
         (Urls::Entries(entries), _) | (Urls::NotShown, Seen::Present(entries)) => {
             entries.iter().map(|entry| entry.url.as_str()).collect()
@@ -137,13 +151,18 @@ fn shown(seen: &mut Observed, want: &Desired) {
         let is_shown = match &write.target {
             Target::Activate => is_active,
             Target::Cancel => is_cancelled,
-            Target::RedirectUrl(url) | Target::RedirectUrlWithStatus(url) | Target::Add(url) | Target::Replace(url) => {
-                urls.contains(&url.as_str())
-            }
-            Target::Remove(_) => false,
+            target => target.url().is_some_and(|url| urls.contains(&url.as_str())),
         };
         // Only this cause's: an older value may be there by chance.
         write.seen |= is_shown && write.cause.same_request(&want.cause);
+    }
+    for url in want.urls.iter().filter(|url| urls.contains(&url.as_str())) {
+        let target = if by_put { Target::RedirectUrl(url.clone()) } else { Target::Add(url.clone()) };
+        let writes = &mut seen.journal.writes;
+        if !writes.iter().any(|write| write.target.url() == Some(url)) {
+            let cause = want.cause.clone();
+            writes.push(Write { target, cause, answer: Answer::Accepted, seen: true, repairs: Vec::new() });
+        }
     }
 }
 

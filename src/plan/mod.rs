@@ -23,7 +23,7 @@ pub mod reason;
 mod rules;
 
 pub use action::{Action, Mutation, Step, Verdict, Waiting};
-pub use journal::{Cause, CreateBody, Journal, Origin, Target};
+pub use journal::{Answer, Cause, CreateBody, Journal, Origin, Target};
 pub use learn::{Learned, Missed, learn};
 pub use model::{Client, ClientStatus, Desired, DesiredStatus, Entry, Listing, Observed, Output, Seen, Urls};
 pub use reason::{Class, Reason, Stall};

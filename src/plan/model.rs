@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     action::Mutation,
-    journal::{Cause, Journal},
+    journal::{Cause, Journal, Target},
 };
 
 /// An observation. Nothing is ever created on `Unknown`.
@@ -173,10 +173,14 @@ pub struct Observed {
     pub callback_urls: Seen<Vec<Entry>>,
     /// The output Secret.
     pub output: Seen<Output>,
+    /// The name of an output Secret that this manifest had before.
+    pub leftover: Option<String>,
     /// The `client_id` for which a verified pair is in hand.
     pub pair: Option<String>,
     /// Whether the manifest carries our finalizer.
     pub finalizer: bool,
     /// A mutation that the journal was just told of, in this very pass: it may be sent now, once.
     pub armed: Option<Mutation>,
+    /// What was written in this very pass without an answer: read back now, written again later.
+    pub unanswered: Vec<Target>,
 }

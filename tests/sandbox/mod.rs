@@ -24,6 +24,7 @@ pub mod options;
 mod reply;
 mod route;
 pub mod sdk;
+mod secrets;
 mod server;
 mod state;
 mod tls;

@@ -6,13 +6,11 @@ mod faults;
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
 use bunq_oauth_operator::bunq::{
-    Access, ApiKey, Bank, BaseUrl, Call, Class, ClientStatus, CreateBody, Endpoints, Error, Fault,
-    HttpOptions, HttpTransport, Installation, Installed, KeyPair, Session, UpdateBody, UserKind,
+    Access, ApiKey, Bank, BaseUrl, Call, Class, ClientStatus, CreateBody, Endpoints, Error, Fault, HttpOptions,
+    HttpTransport, Installation, Installed, KeyPair, Session, UpdateBody, UserKind,
 };
 use secrecy::ExposeSecret;
-use testbed::sandbox::{
-    Fault as Planned, FaultKind, Options, Sandbox, Tls, behaviour::SessionUser,
-};
+use testbed::sandbox::{Fault as Planned, FaultKind, Options, Sandbox, Tls, behaviour::SessionUser};
 
 pub(crate) use faults::{every_fault_has_its_class, no_tampered_success_is_believed};
 
@@ -34,9 +32,7 @@ struct Conversation {
 
 fn bank(sandbox: &Sandbox, ca_pem: Option<String>) -> Result<Bank, String> {
     let base = BaseUrl::parse(&sandbox.base_url()).map_err(|e| e.to_string())?;
-    let options = HttpOptions {
-        ca_pem: ca_pem.map(String::into_bytes),
-    };
+    let options = HttpOptions { ca_pem: ca_pem.map(String::into_bytes) };
     let transport = HttpTransport::new(options).map_err(|e| e.to_string())?;
     let bank = Bank::new(Endpoints::overridden(base), Arc::new(transport), "test/1");
     Ok(bank.with_page_pause(Duration::ZERO))
@@ -60,15 +56,8 @@ impl Conversation {
         let url = sandbox.with(|bank| bank.add_url_by_hand(client, URL));
         let api_key = ApiKey::new(&user.api_key).ok_or("the emulator made a broken key")?;
         let installation = told(bank.install(keys).await)?.value;
-        let installed = Installed {
-            key_pair: keys,
-            server_key: &installation.server_key,
-            token: &installation.token,
-        };
-        told(
-            bank.register_device(&installed, "test", &api_key, &[])
-                .await,
-        )?;
+        let installed = Installed { key_pair: keys, server_key: &installation.server_key, token: &installation.token };
+        told(bank.register_device(&installed, "test", &api_key, &[]).await)?;
         let session = told(bank.open_session(&installed, &api_key).await)?.value;
         same("user", &session.user.id, &user.id)?;
         Ok(Self {
@@ -119,10 +108,7 @@ impl Conversation {
                 bank.create_oauth_client(access, &body).await.map(drop)
             }
             Call::UpdateOauthClient => {
-                let body = UpdateBody {
-                    status: Some(ClientStatus::Cancelled),
-                    redirect_url: None,
-                };
+                let body = UpdateBody { status: Some(ClientStatus::Cancelled), redirect_url: None };
                 let update = bank.update_oauth_client(access, self.client, &body);
                 update.await.map(drop)
             }
@@ -144,12 +130,7 @@ impl Conversation {
     }
 
     /// As [`Conversation::make`], with an installation that has no device yet where one is due.
-    async fn make_with(
-        &mut self,
-        sandbox: &Sandbox,
-        call: Call,
-        kind: &FaultKind,
-    ) -> Result<(), Error> {
+    async fn make_with(&mut self, sandbox: &Sandbox, call: Call, kind: &FaultKind) -> Result<(), Error> {
         if call == Call::CreateDeviceServer {
             self.installation = self.bank.install(&self.key_pair).await?.value;
         }
@@ -157,11 +138,7 @@ impl Conversation {
             self.bank = self.bank.clone().with_deadline(*delay / 4);
         }
         let template = format!("{}$", template(call));
-        sandbox.inject(Planned::new(
-            call.method().as_str(),
-            &template,
-            kind.clone(),
-        ));
+        sandbox.inject(Planned::new(call.method().as_str(), &template, kind.clone()));
         let outcome = self.make(sandbox, call).await;
         sandbox.clear_faults();
         outcome
@@ -181,11 +158,7 @@ fn told<T>(result: Result<T, Error>) -> Result<T, String> {
 }
 
 fn same<T: PartialEq + Debug>(what: &str, found: &T, wanted: &T) -> Outcome {
-    if found == wanted {
-        Ok(())
-    } else {
-        Err(format!("{what}: found {found:?}, wanted {wanted:?}"))
-    }
+    if found == wanted { Ok(()) } else { Err(format!("{what}: found {found:?}, wanted {wanted:?}")) }
 }
 
 /// Handshake, create, read, change, cancel, close, as an operator would.
@@ -195,19 +168,12 @@ pub(crate) async fn the_whole_conversation_succeeds() -> Outcome {
     let talk = Conversation::open(&sandbox, &bank, &key_pair().await?).await?;
     let access = &talk.access();
     same("kind", &talk.session.user.kind, &UserKind::Person)?;
-    same(
-        "user",
-        &told(bank.user(access).await)?.value,
-        &talk.session.user,
-    )?;
+    same("user", &told(bank.user(access).await)?.value, &talk.session.user)?;
     sandbox.with(|bank| bank.delete_client(talk.client));
     let none = told(bank.list_oauth_clients(access).await)?.value;
     same("clients before", &none.len(), &0)?;
 
-    let created = told(
-        bank.create_oauth_client(access, &CreateBody::StatusOnly)
-            .await,
-    )?;
+    let created = told(bank.create_oauth_client(access, &CreateBody::StatusOnly).await)?;
     let id = created.value.ok_or("the create told no id")?;
     let first = told(bank.create_callback_url(access, id, URL).await)?.value;
     let first = first.ok_or("the create of a URL told no id")?;
@@ -222,16 +188,9 @@ pub(crate) async fn the_whole_conversation_succeeds() -> Outcome {
     let listed = told(bank.list_callback_urls(access, id).await)?.value;
     same("listed URLs", &listed.len(), &1)?;
     told(bank.delete_callback_url(access, id, first).await)?;
-    same(
-        "URLs at the bank",
-        &sandbox.with(|b| b.urls_of(id)),
-        &Vec::new(),
-    )?;
+    same("URLs at the bank", &sandbox.with(|b| b.urls_of(id)), &Vec::new())?;
 
-    let cancel = UpdateBody {
-        status: Some(ClientStatus::Cancelled),
-        redirect_url: None,
-    };
+    let cancel = UpdateBody { status: Some(ClientStatus::Cancelled), redirect_url: None };
     told(bank.update_oauth_client(access, id, &cancel).await)?;
     let client = told(bank.get_oauth_client(access, id).await)?.value;
     same("status", &client.status, &ClientStatus::Cancelled)?;
@@ -267,35 +226,18 @@ pub(crate) async fn a_handshake_is_refused_in_the_banks_own_words() -> Outcome {
     let talk = Conversation::open(&sandbox, &bank, &keys).await?;
     let installed = talk.installed();
     let class = |error: Option<Error>| error.map(|e| e.class());
-    let again = bank
-        .register_device(&installed, "test", &talk.api_key, &[])
-        .await;
-    same(
-        "second device",
-        &class(again.err()),
-        &Some(Class::DeviceExists),
-    )?;
+    let again = bank.register_device(&installed, "test", &talk.api_key, &[]).await;
+    same("second device", &class(again.err()), &Some(Class::DeviceExists))?;
     let wrong = ApiKey::new("sandbox_wrong").ok_or("no key")?;
     let session = bank.open_session(&installed, &wrong).await;
-    same(
-        "wrong key",
-        &class(session.err()),
-        &Some(Class::Credentials),
-    )?;
+    same("wrong key", &class(session.err()), &Some(Class::Credentials))?;
     sandbox.with(testbed::sandbox::Bank::end_sessions);
     let ended = bank.user(&talk.access()).await;
     same("ended session", &class(ended.err()), &Some(Class::Session))?;
     let missing = told(bank.open_session(&installed, &talk.api_key).await)?.value;
-    let access = Access {
-        session_token: &missing.token,
-        ..talk.access()
-    };
+    let access = Access { session_token: &missing.token, ..talk.access() };
     let missing = bank.get_oauth_client(&access, 4_242_424_242).await;
-    same(
-        "missing client",
-        &class(missing.err()),
-        &Some(Class::NotFound),
-    )?;
+    same("missing client", &class(missing.err()), &Some(Class::NotFound))?;
 
     sandbox.behave(|behaviour| behaviour.session_user = SessionUser::UserApiKey);
     let granted = told(bank.open_session(&installed, &talk.api_key).await)?.value;
@@ -304,11 +246,7 @@ pub(crate) async fn a_handshake_is_refused_in_the_banks_own_words() -> Outcome {
     told(bank.open_session(&installed, &talk.api_key).await)?;
     let throttled = bank.open_session(&installed, &talk.api_key).await;
     let retry_after = Duration::from_secs(30);
-    same(
-        "limit",
-        &class(throttled.err()),
-        &Some(Class::Throttled { retry_after }),
-    )
+    same("limit", &class(throttled.err()), &Some(Class::Throttled { retry_after }))
 }
 
 /// Only a certificate of a known authority for this host, valid now, gets an API key (`H07`).
@@ -320,10 +258,7 @@ pub(crate) async fn only_a_trusted_certificate_gets_an_answer() -> Outcome {
         (Tls::WrongHost, true, false),
         (Tls::Expired, true, false),
     ] {
-        let options = Options {
-            tls: Some(tls),
-            ..Options::default()
-        };
+        let options = Options { tls: Some(tls), ..Options::default() };
         let sandbox = sandbox(options).await?;
         let bank = bank(&sandbox, sandbox.ca_pem().filter(|_| trusts))?;
         let outcome = bank.install(&keys).await;

@@ -123,7 +123,7 @@ async fn the_deadline_covers_the_body() {
         stream.write_all(head).await.unwrap();
         // One byte at a time, for as long as somebody listens (`F22`).
         while stream.write_all(b"x").await.is_ok() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            crate::clock::pause(Duration::from_millis(5)).await;
         }
     });
     let mut request = request(Method::Get, url);

@@ -35,12 +35,12 @@ fn release(facts: &Facts<'_>) -> Result<Step, Release> {
         return Err(Release::Suspended);
     }
     let journal = &facts.seen.journal;
-    let Some(id) = journal.oauth_client_id else {
-        return find_unconfirmed(facts);
-    };
+    if journal.oauth_client_id.is_none() && journal.create_sent.is_none() {
+        return Err(Release::NothingToCancel);
+    }
     let client_id = facts.name_of_old_client();
     let is_confirmed = facts.want.confirm_cancel.as_deref() == Some(client_id.as_str());
-    if journal.origin != Some(Origin::Created) && !is_confirmed {
+    if journal.origin == Some(Origin::Adopted) && !is_confirmed {
         return Err(Release::NotConfirmed { client_id });
     }
     let Some(started) = journal.deletion_started else {
@@ -49,12 +49,16 @@ fn release(facts: &Facts<'_>) -> Result<Step, Release> {
         return Ok(Step::Act(Action::Record { journal: Box::new(journal), then: None, news: None }));
     };
     let deadline = started.saturating_add(DEADLINE_MINUTES.minutes()).unwrap_or(facts.now);
+    let is_over = deadline <= facts.now;
     match (&facts.seen.client, facts.client()) {
         (Seen::Absent, _) => Err(Release::NothingToCancel),
         (_, Some(client)) if client.is_cancelled() => Err(Release::Cancelled),
-        _ if deadline <= facts.now => Err(Release::GaveUp { why: "the deadline of 10 minutes has passed".to_owned() }),
+        _ if is_over => Err(Release::GaveUp { why: "the deadline of 10 minutes has passed".to_owned() }),
         (_, Some(client)) => cancel_before(facts, client),
-        (_, None) => Ok(Step::Act(Action::GetClient(id))),
+        (_, None) => match journal.oauth_client_id {
+            Some(id) => Ok(Step::Act(Action::GetClient(id))),
+            None => find_unconfirmed(facts),
+        },
     }
 }
 
@@ -68,9 +72,6 @@ fn cancel_before(facts: &Facts<'_>, client: &Client) -> Result<Step, Release> {
 /// A POST whose answer was lost may have made a client: it is looked for once, and cancelled if
 /// there is exactly one.
 fn find_unconfirmed(facts: &Facts<'_>) -> Result<Step, Release> {
-    if facts.seen.journal.create_sent.is_none() {
-        return Err(Release::NothingToCancel);
-    }
     let Some(Listing { clients, .. }) = &facts.seen.listing else {
         return Ok(Step::Act(Action::ListClients));
     };

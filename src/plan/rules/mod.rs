@@ -26,7 +26,7 @@ struct Facts<'a> {
 type Row = fn(&Facts<'_>) -> Option<Step>;
 
 /// The table. The comment says what is settled once the row has passed.
-const ROWS: [Row; 12] = [
+const ROWS: [Row; 13] = [
     armed,               // nothing was announced that is not sent
     urgent_news,         // what only this pass knows about the client's identity is stored
     deletion::row,       // the manifest stays
@@ -38,6 +38,7 @@ const ROWS: [Row; 12] = [
     status::row,         // it is ACTIVE, or CANCELLED as declared
     redirect_url::row,   // every declared URL is registered
     output::published,   // the Secret holds what was read
+    output::tidied,      // no Secret of ours is left under an earlier name
     late_news,           // the journal knows what was seen
 ];
 

@@ -37,3 +37,12 @@ pub(super) fn published(facts: &Facts<'_>) -> Option<Step> {
         Seen::Unknown => Some(Step::Act(Action::ReadOutput)),
     }
 }
+
+/// The Secret of an earlier name goes after the new one stands.
+pub(super) fn tidied(facts: &Facts<'_>) -> Option<Step> {
+    if facts.want.status == DesiredStatus::Cancelled {
+        return None;
+    }
+    let name = facts.seen.leftover.clone()?;
+    Some(Step::Act(Action::RemoveLeftover(name)))
+}

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::plan::{
     action::{Action, Mutation, Step},
-    journal::{Origin, Target},
+    journal::{Answer, Origin, Target, Write},
     model::{Client, DesiredStatus, Entry, Seen, Urls},
     reason::Stall,
 };
@@ -39,7 +39,8 @@ fn by_sub_resource(facts: &Facts<'_>, client: &Client, entries: &[Entry]) -> Opt
     // Whatever can still be done for any URL is done before one of them stops the pass.
     let attempts: Vec<Step> = missing.iter().map(|url| add(facts, client, url, &obsolete, entries)).collect();
     let acts = |step: &&Step| matches!(step, Step::Act(Action::Record { then: Some(_), .. }));
-    attempts.iter().find(acts).or(attempts.first()).cloned()
+    let waits = |step: &&Step| matches!(step, Step::Wait(..));
+    attempts.iter().find(acts).or(attempts.iter().find(waits)).or(attempts.first()).cloned()
 }
 
 /// No longer declared, and ours to remove.
@@ -105,11 +106,7 @@ fn by_put(facts: &Facts<'_>, client: &Client, stored: Option<&str>) -> Option<St
     if stored == Some(wanted) {
         return None;
     }
-    if !may_replace(facts, stored) {
-        return Some(stalled(facts, Stall::RedirectUrlOccupied { stored: stored.map(str::to_owned) }));
-    }
-    let shown: Vec<Entry> = stored.map(|url| Entry { id: None, url: url.to_owned() }).into_iter().collect();
-    Some(put(facts, client, wanted, false, &shown))
+    Some(put(facts, client, wanted, false, stored))
 }
 
 fn may_replace(facts: &Facts<'_>, stored: Option<&str>) -> bool {
@@ -117,29 +114,55 @@ fn may_replace(facts: &Facts<'_>, stored: Option<&str>) -> bool {
     facts.want.prune
         || match stored {
             Some(url) => journal.manages(url) || is_our_write(facts, url),
-            // Nothing is shown: an adopted client may hold anything.
+            None if matches!(facts.client(), Some(Client { urls: Urls::Single(_), .. })) => true,
+            // Nothing is shown. A client that we made holds nothing else until a first PUT; later,
+            // as in one that was found, anything may be there.
             None => {
-                journal.origin == Some(Origin::Created)
-                    || matches!(facts.client(), Some(Client { urls: Urls::Single(_), .. }))
+                journal.origin == Some(Origin::Created) && !journal.writes.iter().any(|write| was_put(facts, write))
             }
         }
 }
 
 /// What the bank made of a URL that we sent is ours too: on this route there is room for one only.
 fn is_our_write(facts: &Facts<'_>, url: &str) -> bool {
-    facts.seen.journal.managed_urls.iter().any(|managed| looks_like(managed, url))
+    let journal = &facts.seen.journal;
+    let was_sent = |managed: &&String| {
+        journal.origin == Some(Origin::Created)
+            || [Target::RedirectUrl((*managed).clone()), Target::RedirectUrlWithStatus((*managed).clone())]
+                .iter()
+                .filter_map(|target| journal.write(target))
+                .any(|write| !matches!(write.answer, Answer::Refused(_)))
+    };
+    journal.managed_urls.iter().filter(|managed| looks_like(managed, url)).any(|managed| was_sent(&managed))
 }
 
-fn put(facts: &Facts<'_>, client: &Client, url: &str, with_status: bool, shown: &[Entry]) -> Step {
+/// Whether a PUT may have been carried out that is not simply repeated, its answer being lost.
+fn was_put(facts: &Facts<'_>, write: &Write) -> bool {
+    let is_put = matches!(write.target, Target::RedirectUrl(_) | Target::RedirectUrlWithStatus(_));
+    is_put
+        && match write.answer {
+            Answer::None => !write.cause.same_request(&facts.want.cause),
+            Answer::Accepted => true,
+            Answer::Refused(_) => false,
+        }
+}
+
+fn put(facts: &Facts<'_>, client: &Client, url: &str, with_status: bool, stored: Option<&str>) -> Step {
     let target =
         if with_status { Target::RedirectUrlWithStatus(url.to_owned()) } else { Target::RedirectUrl(url.to_owned()) };
     match facts.permission(&target) {
+        Permission::Yes | Permission::Repair if !may_replace(facts, stored) => {
+            stalled(facts, Stall::RedirectUrlOccupied { stored: stored.map(str::to_owned) })
+        }
         Permission::Yes | Permission::Repair => {
             facts.announce(Mutation::PutRedirectUrl { client: client.id, url: url.to_owned(), with_status })
         }
         Permission::Contested => stalled(facts, Stall::DriftContested { what: describe(&target) }),
-        Permission::Ignored => stalled(facts, not_applied(facts, url, shown)),
-        Permission::Refused(_) if !with_status => put(facts, client, url, true, shown),
+        Permission::Ignored => {
+            let shown: Vec<Entry> = stored.map(|url| Entry { id: None, url: url.to_owned() }).into_iter().collect();
+            stalled(facts, not_applied(facts, url, &shown))
+        }
+        Permission::Refused(_) if !with_status => put(facts, client, url, true, stored),
         Permission::Refused(text) => stalled(facts, Stall::RedirectUrlRefused { url: url.to_owned(), text }),
     }
 }

@@ -51,11 +51,13 @@ pub(super) fn cancel(facts: &Facts<'_>, client: &Client) -> Step {
     match facts.permission(&Target::Cancel) {
         Permission::Yes | Permission::Repair => {
             let mutation = Mutation::SetStatus { client: client.id, status: DesiredStatus::Cancelled };
-            let Step::Act(Action::Record { mut journal, then, news }) = facts.announce(mutation) else {
-                return Step::Done(Verdict::Cancelled);
-            };
-            journal.cancelled_by_us = true;
-            Step::Act(Action::Record { journal, then, news })
+            match facts.announce(mutation) {
+                Step::Act(Action::Record { mut journal, then, news }) => {
+                    journal.cancelled_by_us = true;
+                    Step::Act(Action::Record { journal, then, news })
+                }
+                step @ (Step::Act(_) | Step::Wait(..) | Step::Done(_)) => step,
+            }
         }
         Permission::Ignored => stalled(facts, Stall::CancelRefused { text: None }),
         Permission::Refused(text) => stalled(facts, Stall::CancelRefused { text: Some(text) }),

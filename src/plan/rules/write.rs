@@ -2,14 +2,16 @@
 
 use jiff::{Timestamp, ToSpan};
 
-use super::Facts;
+use super::{Facts, find::wait};
 use crate::plan::{
-    action::{Action, Mutation, News, Step},
+    action::{Action, Mutation, News, Step, Waiting},
     journal::{Answer, Cause, Journal, Target, Write},
 };
 
 /// Repairs of one value within an hour before the operator stops fighting.
 const CONTESTED_AFTER: usize = 3;
+/// How long a write without an answer rests.
+const UNANSWERED_SECONDS: i64 = 15;
 
 /// Whether a value that the bank does not show may be sent.
 #[derive(Debug, PartialEq, Eq)]
@@ -61,14 +63,18 @@ impl Facts<'_> {
         permission(&self.seen.journal, target, &self.want.cause, self.now)
     }
 
-    /// Records `mutation`, so that it may be sent next.
+    /// Records `mutation`, so that it may be sent next; a write that just had no answer rests first,
+    /// or a bank that swallows every request would be asked without end.
     pub(super) fn announce(&self, mutation: Mutation) -> Step {
+        if mutation.target().is_some_and(|target| self.seen.unanswered.contains(&target)) {
+            return wait(self, UNANSWERED_SECONDS, Waiting::AnswerLost);
+        }
         let mut journal = self.seen.journal.clone();
         journal.manage(&self.want.urls);
         let mut news = None;
         if let Some(target) = mutation.target() {
             let repairs = self.repairs(&target);
-            if !repairs.is_empty() {
+            if self.seen.journal.write(&target).is_some_and(|write| write.seen) {
                 news = Some(News::Repaired { what: describe(&target) });
             }
             let write = Write { target, cause: self.want.cause.clone(), answer: Answer::None, seen: false, repairs };
@@ -93,15 +99,10 @@ impl Facts<'_> {
 
     /// Entries of older causes only matter while their value is declared.
     fn is_current(&self, write: &Write) -> bool {
-        let declares = |url: &String| self.want.urls.contains(url);
         write.cause.same_request(&self.want.cause)
             || match &write.target {
                 Target::Activate | Target::Cancel => true,
-                Target::RedirectUrl(url)
-                | Target::RedirectUrlWithStatus(url)
-                | Target::Add(url)
-                | Target::Replace(url) => declares(url),
-                Target::Remove(_) => false,
+                target => target.url().is_some_and(|url| self.want.urls.contains(url)),
             }
     }
 }

@@ -24,10 +24,7 @@ pub(crate) async fn every_fault_has_its_class() -> Outcome {
         (FaultKind::TruncatedBody, lost),
         (FaultKind::HugeBody, lost),
         (FaultKind::DelayReply(Duration::from_millis(400)), lost),
-        (
-            FaultKind::Redirect("http://127.0.0.1:1/".to_owned()),
-            Class::Unexpected,
-        ),
+        (FaultKind::Redirect("http://127.0.0.1:1/".to_owned()), Class::Unexpected),
         (FaultKind::Html(502), Class::Unavailable),
         (FaultKind::Html(404), Class::Unavailable),
         (refusal(503), Class::Unavailable),
@@ -49,16 +46,13 @@ pub(crate) async fn every_fault_has_its_class() -> Outcome {
                 Err(error) => error,
             };
             let class = match class {
-                Class::Throttled { .. } if call == Call::CreateSession => Class::Throttled {
-                    retry_after: Duration::from_secs(30),
-                },
+                Class::Throttled { .. } if call == Call::CreateSession => {
+                    Class::Throttled { retry_after: Duration::from_secs(30) }
+                }
                 other => *other,
             };
             same(&what, &error.class(), &class)?;
-            let unknown = matches!(
-                class,
-                Class::Network { .. } | Class::Unexpected | Class::Unavailable
-            );
+            let unknown = matches!(class, Class::Network { .. } | Class::Unexpected | Class::Unavailable);
             let applied = unknown && call.is_mutation();
             same(&what, &error.may_have_been_applied(), &applied)?;
         }
@@ -84,11 +78,7 @@ pub(crate) async fn no_tampered_success_is_believed() -> Outcome {
             let mut talk = Conversation::open(&sandbox, &bank, &keys).await?;
             let made = talk.make_with(&sandbox, call, &kind).await;
             let class = made.err().map(|error| error.class());
-            same(
-                &format!("{call} under {kind:?}"),
-                &class,
-                &Some(Class::Unverified),
-            )?;
+            same(&format!("{call} under {kind:?}"), &class, &Some(Class::Unverified))?;
         }
         let mut talk = Conversation::open(&sandbox, &bank, &keys).await?;
         let made = talk.make_with(&sandbox, call, &FaultKind::NotJson).await;
@@ -96,10 +86,7 @@ pub(crate) async fn no_tampered_success_is_believed() -> Outcome {
         // An answer that is not read needs no form.
         let unread = matches!(
             call,
-            Call::UpdateOauthClient
-                | Call::UpdateCallbackUrl
-                | Call::DeleteCallbackUrl
-                | Call::DeleteSession
+            Call::UpdateOauthClient | Call::UpdateCallbackUrl | Call::DeleteCallbackUrl | Call::DeleteSession
         );
         let wanted = (!unread).then_some(Class::Malformed);
         same(&format!("{call} without JSON"), &class, &wanted)?;

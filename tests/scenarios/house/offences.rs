@@ -1,8 +1,8 @@
 //! The checks themselves are checked: each must find a planted offence.
 
 use super::{
-    MAX_LINES, Source, UNFINISHED, recording_instruments, shared_code, too_long,
-    unexplained_targets, unfinished, verdict, wall_clocks, wrong_arrows,
+    MAX_LINES, Source, UNFINISHED, recording_instruments, shared_code, too_long, unexplained_targets, unfinished,
+    verdict, wall_clocks, wrong_arrows,
 };
 
 type Rule = fn(&Source) -> Vec<String>;
@@ -12,124 +12,44 @@ const PLAN: &str = "src/plan/rules.rs";
 
 /// Rule, path, text, and how many faults it has.
 const CASES: &[(Rule, &str, &str, usize)] = &[
-    (
-        wrong_arrows,
-        PLAN,
-        "use crate::plan::model::Seen;\n// crate::bunq is not ours",
-        0,
-    ),
+    (wrong_arrows, PLAN, "use crate::plan::model::Seen;\n// crate::bunq is not ours", 0),
     (wrong_arrows, PLAN, "use crate::clock::Clock;", 1),
-    (
-        wrong_arrows,
-        PLAN,
-        "use crate::{\n    plan::{Step, api},\n    bunq::Error,\n};",
-        1,
-    ),
-    (
-        wrong_arrows,
-        PLAN,
-        "fn f(_: super::super::telemetry::Metrics) {}",
-        1,
-    ),
+    (wrong_arrows, PLAN, "use crate::{\n    plan::{Step, api},\n    bunq::Error,\n};", 1),
+    (wrong_arrows, PLAN, "fn f(_: super::super::telemetry::Metrics) {}", 1),
     (wrong_arrows, PLAN, "use crate::Renamed;", 1),
-    (
-        wrong_arrows,
-        "src/bunq/limit.rs",
-        "use crate::clock::Clock;",
-        0,
-    ),
-    (
-        wrong_arrows,
-        "src/controller/status.rs",
-        "use super::context::bunq;",
-        0,
-    ),
-    (
-        wrong_arrows,
-        "src/controller/mod.rs",
-        "use super::cli::Args;",
-        1,
-    ),
-    (
-        wrong_arrows,
-        "src/main.rs",
-        "fn main() { bunq_oauth_operator::cli::run() }",
-        0,
-    ),
-    (
-        wrong_arrows,
-        "src/main.rs",
-        "use bunq_oauth_operator::controller;",
-        1,
-    ),
-    (
-        wall_clocks,
-        PLAN,
-        "// Instant::now\ntokio::time::timeout(d, f)",
-        0,
-    ),
+    (wrong_arrows, "src/bunq/limit.rs", "use crate::clock::Clock;", 0),
+    (wrong_arrows, "src/controller/status.rs", "use super::context::bunq;", 0),
+    (wrong_arrows, "src/controller/mod.rs", "use super::cli::Args;", 1),
+    (wrong_arrows, "src/main.rs", "fn main() { bunq_oauth_operator::cli::run() }", 0),
+    (wrong_arrows, "src/main.rs", "use bunq_oauth_operator::controller;", 1),
+    (wall_clocks, PLAN, "// Instant::now\ntokio::time::timeout(d, f)", 0),
     (wall_clocks, PLAN, "let now = Instant::now();", 1),
     (wall_clocks, PLAN, "use tokio::time::{self, sleep};", 1),
     (wall_clocks, "src/clock.rs", "let now = Instant::now();", 0),
-    (
-        recording_instruments,
-        PLAN,
-        "#[instrument(\n    skip_all,\n    fields(a = x[0]))]",
-        0,
-    ),
-    (
-        recording_instruments,
-        PLAN,
-        "#[tracing::instrument(fields(skip_all = 1))]",
-        1,
-    ),
+    (wall_clocks, "src/bunq/tests/slow.rs", "tokio::time::sleep(pause).await;", 0),
+    (wrong_arrows, "src/cli.rs", "use super::*;", 0),
+    (wrong_arrows, "src/cli.rs", "use crate::*;", 1),
+    (recording_instruments, PLAN, "#[instrument(\n    skip_all,\n    fields(a = x[0]))]", 0),
+    (recording_instruments, PLAN, "#[tracing::instrument(fields(skip_all = 1))]", 1),
     (recording_instruments, PLAN, "#[instrument]", 1),
-    (
-        unexplained_targets,
-        "Makefile",
-        "lint: a ## all\nlint-go:\n\tx\n$(T):\nA := b",
-        0,
-    ),
-    (
-        unexplained_targets,
-        "Makefile",
-        "lint: a\nother-go: ## x\n",
-        2,
-    ),
-    (
-        shared_code,
-        "tests/sandbox/mod.rs",
-        "use bunq_oauth_operator::bunq;",
-        1,
-    ),
-    (
-        shared_code,
-        "tests/sandbox/mod.rs",
-        "use rsa::RsaPublicKey;",
-        0,
-    ),
+    (unexplained_targets, "Makefile", "lint: a ## all\nlint-go:\n\tx\n$(T):\nA := b", 0),
+    (unexplained_targets, "Makefile", "lint: a\nother-go: ## x\n", 2),
+    (shared_code, "tests/sandbox/mod.rs", "use bunq_oauth_operator::bunq;", 1),
+    (shared_code, "tests/sandbox/mod.rs", "use rsa::RsaPublicKey;", 0),
 ];
 
 /// Plants offences and harmless neighbours, and expects exactly the offences.
 pub(super) fn every_rule_of_the_house_can_be_broken() -> Result<(), String> {
     let long = "x\n".repeat(MAX_LINES + 1);
     let fits = "x\n".repeat(MAX_LINES);
-    let grown: [(Rule, &str, &str, usize); 3] = [
-        (too_long, PLAN, &fits, 0),
-        (too_long, PLAN, &long, 1),
-        (unfinished, PLAN, UNFINISHED[0], 1),
-    ];
+    let grown: [(Rule, &str, &str, usize); 3] =
+        [(too_long, PLAN, &fits, 0), (too_long, PLAN, &long, 1), (unfinished, PLAN, UNFINISHED[0], 1)];
     let mut wrong = Vec::new();
     for (rule, path, text, expected) in CASES.iter().chain(&grown) {
-        let source = Source {
-            path: (*path).to_owned(),
-            text: (*text).to_owned(),
-        };
+        let source = Source { path: (*path).to_owned(), text: (*text).to_owned() };
         let found = rule(&source);
         if found.len() != *expected {
-            wrong.push(format!(
-                "{path}: expected {expected} faults in {text:?}, found {found:?}"
-            ));
+            wrong.push(format!("{path}: expected {expected} faults in {text:?}, found {found:?}"));
         }
     }
     verdict(&wrong)

@@ -15,10 +15,7 @@ pub(super) struct Source {
 impl Source {
     /// The text without `//` comments; lines keep their numbers.
     pub(super) fn code(&self) -> String {
-        let code = self
-            .text
-            .lines()
-            .map(|line| line.split("//").next().unwrap_or_default());
+        let code = self.text.lines().map(|line| line.split("//").next().unwrap_or_default());
         code.collect::<Vec<_>>().join("\n")
     }
 
@@ -44,8 +41,7 @@ pub(super) fn sources(places: &[&str]) -> Result<Vec<Source>, String> {
     let mut found = Vec::new();
     for place in places {
         let before = found.len();
-        collect(&root, &root.join(place), &mut found)
-            .map_err(|error| format!("read {place}: {error}"))?;
+        collect(&root, &root.join(place), &mut found).map_err(|error| format!("read {place}: {error}"))?;
         if found.len() == before {
             return Err(format!("no sources in {place}"));
         }
@@ -55,27 +51,21 @@ pub(super) fn sources(places: &[&str]) -> Result<Vec<Source>, String> {
 
 fn collect(root: &Path, place: &Path, found: &mut Vec<Source>) -> io::Result<()> {
     if place.is_dir() {
-        let entries: io::Result<Vec<PathBuf>> = fs::read_dir(place)?
-            .map(|entry| entry.map(|entry| entry.path()))
-            .collect();
+        let entries: io::Result<Vec<PathBuf>> =
+            fs::read_dir(place)?.map(|entry| entry.map(|entry| entry.path())).collect();
         let mut entries = entries?;
         entries.sort();
         let kept = entries.iter().filter(|path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             !name.starts_with('.') && name != "target" && name != "__pycache__"
         });
-        return kept
-            .into_iter()
-            .try_for_each(|path| collect(root, path, found));
+        return kept.into_iter().try_for_each(|path| collect(root, path, found));
     }
     let extension = place.extension().unwrap_or_default().to_string_lossy();
     let name = place.file_name().unwrap_or_default();
     if ["rs", "go", "py"].contains(&extension.as_ref()) || name == "Makefile" {
         let path = place.strip_prefix(root).unwrap_or(place);
-        found.push(Source {
-            path: path.to_string_lossy().replace('\\', "/"),
-            text: fs::read_to_string(place)?,
-        });
+        found.push(Source { path: path.to_string_lossy().replace('\\', "/"), text: fs::read_to_string(place)? });
     }
     Ok(())
 }

@@ -1,0 +1,38 @@
+//! Counts objects by condition and reason for the metrics.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use super::context::Operator;
+use crate::{api::ConditionStatus, clock, plan::Reason, telemetry::metrics::ClientCensus};
+
+const EVERY: Duration = Duration::from_secs(15);
+
+/// Counts again and again, from memory.
+pub(crate) async fn run(operator: Arc<Operator>) {
+    loop {
+        operator.telemetry.metrics.clients(count(&operator));
+        clock::pause(EVERY).await;
+    }
+}
+
+fn count(operator: &Operator) -> HashMap<ClientCensus, u32> {
+    let mut census = HashMap::new();
+    for object in operator.store.state() {
+        let Some(status) = &object.status else { continue };
+        for condition in status.conditions.iter().filter(|condition| condition.type_ == "Ready") {
+            // Only reasons that this version knows become labels: the set stays closed.
+            let reason = Reason::ALL.iter().find(|reason| reason.as_str() == condition.reason);
+            let labels = ClientCensus {
+                condition: "Ready",
+                status: match condition.status {
+                    ConditionStatus::True => "True",
+                    ConditionStatus::False => "False",
+                    ConditionStatus::Unknown => "Unknown",
+                },
+                reason: reason.map_or("other", |reason| reason.as_str()),
+            };
+            *census.entry(labels).or_default() += 1;
+        }
+    }
+    census
+}

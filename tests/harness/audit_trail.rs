@@ -1,0 +1,61 @@
+//! What the API server's audit log says of one operator.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::outcome::Outcome;
+
+/// A place in the audit log.
+pub struct AuditTrail {
+    log: PathBuf,
+    begins: usize,
+}
+
+impl AuditTrail {
+    /// From here on.
+    pub fn from_here(log: &Path) -> Outcome<Self> {
+        Ok(Self { log: log.to_owned(), begins: std::fs::read(log)?.len() })
+    }
+
+    /// The writes of `user` since then that the server granted, as `verb resource namespace/name`.
+    pub fn writes_of(&self, user: &str) -> Outcome<Vec<String>> {
+        let requests = self.requests_of(user)?;
+        let writes = |request: &&Value| {
+            matches!(request["verb"].as_str(), Some("create" | "update" | "patch" | "delete" | "deletecollection"))
+        };
+        Ok(requests.iter().filter(writes).map(describe).collect())
+    }
+
+    /// How many requests of any kind `user` made since then.
+    pub fn count_of(&self, user: &str) -> Outcome<usize> {
+        Ok(self.requests_of(user)?.len())
+    }
+
+    fn requests_of(&self, user: &str) -> Outcome<Vec<Value>> {
+        let bytes = std::fs::read(&self.log)?;
+        let text = String::from_utf8_lossy(bytes.get(self.begins..).unwrap_or_default()).into_owned();
+        let mut found = Vec::new();
+        for line in text.lines() {
+            // The last line may be half written.
+            let Ok(request) = serde_json::from_str::<Value>(line) else { continue };
+            if request["user"]["username"] == user {
+                found.push(request);
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn describe(request: &Value) -> String {
+    let object = &request["objectRef"];
+    let part = |name: &str| object[name].as_str().unwrap_or_default();
+    format!(
+        "{} {} {}/{} ({})",
+        request["verb"].as_str().unwrap_or_default(),
+        [part("resource"), part("subresource")].join("/").trim_end_matches('/'),
+        part("namespace"),
+        part("name"),
+        request["responseStatus"]["code"]
+    )
+}

@@ -1,0 +1,135 @@
+//! Looks for secrets where none may be, in every form they could take.
+
+use std::{
+    collections::BTreeSet,
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
+
+use super::outcome::Outcome;
+
+/// Shorter texts occur by chance.
+const SHORTEST: usize = 12;
+
+/// A secret that was found: where, and in which form; never the secret itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leak {
+    /// The file.
+    pub path: PathBuf,
+    /// `raw`, `base64`, `URL-encoded` or `hex`.
+    pub form: &'static str,
+    /// The first characters of the line before the secret.
+    pub place: String,
+}
+
+/// Every leak of one of the `secrets` into a file under `folder`, and how many files there were.
+pub fn scan(folder: &Path, secrets: &[String]) -> Outcome<(usize, Vec<Leak>)> {
+    let needles: Vec<(&str, Vec<(&'static str, String)>)> =
+        secrets.iter().filter(|it| it.len() >= SHORTEST).map(|it| (it.as_str(), forms(it))).collect();
+    let mut leaks = Vec::new();
+    let files = files_under(folder)?;
+    for path in &files {
+        let text = String::from_utf8_lossy(&fs::read(path)?).into_owned();
+        for (form, needle) in needles.iter().flat_map(|(_, forms)| forms) {
+            if let Some(at) = text.find(needle.as_str()) {
+                leaks.push(Leak { path: path.clone(), form, place: before(&text, at) });
+            }
+        }
+        if let Some(at) = text.find("PRIVATE KEY-----") {
+            leaks.push(Leak { path: path.clone(), form: "raw", place: before(&text, at) });
+        }
+    }
+    Ok((files.len(), leaks))
+}
+
+/// The line up to the leak, at most 200 characters of it.
+fn before(text: &str, at: usize) -> String {
+    let line = text[..at].rsplit('\n').next().unwrap_or_default();
+    line.chars().take(200).collect()
+}
+
+/// All files of a folder and of the folders in it.
+fn files_under(folder: &Path) -> Outcome<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(files_under(&path)?);
+        } else {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+/// How a secret could be written.
+fn forms(secret: &str) -> Vec<(&'static str, String)> {
+    let mut forms = vec![("raw", secret.to_owned())];
+    for encoded in base64_cores(secret) {
+        forms.push(("base64", encoded.replace('+', "-").replace('/', "_")));
+        forms.push(("base64", encoded));
+    }
+    let url: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+    forms.push(("URL-encoded", url));
+    let mut every = String::new();
+    let mut hex = String::new();
+    for byte in secret.bytes() {
+        // Writing to a string cannot fail.
+        let _ = write!(every, "%{byte:02X}");
+        let _ = write!(hex, "{byte:02x}");
+    }
+    forms.push(("URL-encoded", every));
+    forms.push(("hex", hex.to_uppercase()));
+    forms.push(("hex", hex));
+    let mut seen = BTreeSet::new();
+    forms.retain(|(_, form)| seen.insert(form.clone()));
+    forms
+}
+
+/// The part of its base64 that does not depend on what stands around it, at each of the three
+/// places where a secret can begin.
+fn base64_cores(secret: &str) -> Vec<String> {
+    let core = |shift: usize| {
+        let bytes = [&b"\0\0"[..shift], secret.as_bytes()].concat();
+        let whole = bytes.len() / 3 * 3;
+        let encoded = STANDARD_NO_PAD.encode(&bytes[..whole]);
+        // The first four characters hold what stands before it.
+        encoded[if shift == 0 { 0 } else { 4 }..].to_owned()
+    };
+    (0..3).map(core).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "sandbox_c0ffee+c0ffee/c0ffee";
+
+    fn found_in(text: &str) -> Option<&'static str> {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("inner")).unwrap();
+        fs::write(folder.path().join("inner/log"), text).unwrap();
+        let (files, leaks) = scan(folder.path(), &[SECRET.to_owned()]).unwrap();
+        assert_eq!(files, 1);
+        leaks.first().map(|leak| leak.form)
+    }
+
+    #[test]
+    fn a_secret_is_found_in_each_of_its_forms() {
+        use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+        let hex = SECRET.bytes().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+        assert_eq!(found_in(&format!("a line\nkey={SECRET} refused")), Some("raw"));
+        assert_eq!(found_in("sandbox_c0ffee%2Bc0ffee%2Fc0ffee"), Some("URL-encoded"));
+        assert_eq!(found_in(&hex), Some("hex"));
+        for before in ["", "x", "xy", "xyz"] {
+            let text = format!("{before}{SECRET}\n");
+            assert_eq!(found_in(&STANDARD.encode(&text)), Some("base64"), "{before:?}");
+            assert_eq!(found_in(&URL_SAFE_NO_PAD.encode(&text)), Some("base64"), "{before:?}");
+        }
+        assert_eq!(found_in("-----BEGIN PRIVATE KEY-----"), Some("raw"));
+        assert_eq!(found_in("sandbox_ is how such keys begin"), None);
+    }
+}

@@ -1,0 +1,132 @@
+//! The operator as a process, as a pod would run it: its own token, its own rights.
+
+use std::{
+    env,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tokio::process::{Child, Command};
+
+use super::outcome::Outcome;
+
+const READY_WITHIN: Duration = Duration::from_secs(30);
+const ENDED_WITHIN: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Everything that could give a secret away is said.
+const LOG_FILTER: &str = "info,bunq_oauth_operator=trace,kube=debug,hyper=debug,reqwest=debug";
+
+/// A running operator; killed when dropped.
+pub struct OperatorProcess {
+    child: Child,
+    log: PathBuf,
+    /// The length of the log when this process began: it is continued by the next one.
+    log_begins: usize,
+    http: Option<String>,
+}
+
+impl OperatorProcess {
+    /// Starts the operator with `args` and waits until it says that it is ready.
+    pub async fn start(args: &[String], kubeconfig: &Path, log: &Path) -> Outcome<Self> {
+        let mut process = Self::spawn(args, kubeconfig, log)?;
+        let since = Instant::now();
+        loop {
+            if let Some(status) = process.child.try_wait()? {
+                return Err(format!("the operator ended: {status}\n{}", process.tail(20)).into());
+            }
+            if process.http.is_none() {
+                process.http = process.announced_address();
+            }
+            if process.http.is_some() && process.get("readyz").await.is_ok_and(|(status, _)| status == 200) {
+                return Ok(process);
+            }
+            if since.elapsed() > READY_WITHIN {
+                return Err(format!("the operator was not ready within {READY_WITHIN:?}\n{}", process.tail(20)).into());
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    fn spawn(args: &[String], kubeconfig: &Path, log: &Path) -> Outcome<Self> {
+        let program = binary()?;
+        let output = File::options().create(true).append(true).open(log)?;
+        let log_begins = fs::read(log)?.len();
+        let child = Command::new(&program)
+            .args(args)
+            .env("KUBECONFIG", kubeconfig)
+            .env("RUST_LOG", LOG_FILTER)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| format!("start {}: {error}", program.display()))?;
+        Ok(Self { child, log: log.to_owned(), log_begins, http: None })
+    }
+
+    /// Asks the operator's endpoint: status and body.
+    pub async fn get(&self, path: &str) -> Outcome<(u16, String)> {
+        let address = self.http.as_deref().ok_or("the operator did not say where it listens")?;
+        let answer = http_client()?.get(format!("http://{address}/{path}")).send().await?;
+        Ok((answer.status().as_u16(), answer.text().await?))
+    }
+
+    /// Kills it as the kernel would: nothing is finished, nothing is written.
+    pub async fn kill9(mut self) -> Outcome {
+        Ok(self.child.kill().await?)
+    }
+
+    /// Asks it to end, as a pod's deletion would.
+    pub async fn stop(mut self) -> Outcome<ExitStatus> {
+        let id = self.child.id().and_then(|id| Pid::from_raw(id.try_into().unwrap_or_default()));
+        kill_process(id.ok_or("the operator had ended by itself")?, Signal::TERM)?;
+        let ended = tokio::time::timeout(ENDED_WITHIN, self.child.wait()).await;
+        Ok(ended.map_err(|_| format!("the operator did not end within {ENDED_WITHIN:?}"))??)
+    }
+
+    /// What this process logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        let bytes = fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(bytes.get(self.log_begins..).unwrap_or_default()).into_owned()
+    }
+
+    fn announced_address(&self) -> Option<String> {
+        let log = self.log();
+        let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.find_map(|line| line["http_address"].as_str().map(str::to_owned))
+    }
+
+    fn tail(&self, count: usize) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(count)..].join("\n")
+    }
+}
+
+/// The operator's binary: the one that `OPERATOR_BINARY` names, or else the one beside the tests.
+pub fn binary() -> Outcome<PathBuf> {
+    if let Some(named) = env::var_os("OPERATOR_BINARY") {
+        return Ok(named.into());
+    }
+    let tests = env::current_exe()?;
+    let profile = tests.parent().and_then(Path::parent).ok_or("the tests run from nowhere")?;
+    let binary = profile.join("bunq-oauth-operator");
+    if binary.exists() {
+        return Ok(binary);
+    }
+    Err(format!("{} is missing: build it with cargo build, or run make test", binary.display()).into())
+}
+
+/// An HTTP client that follows nothing and asks no proxy.
+pub fn http_client() -> Outcome<reqwest::Client> {
+    // Somebody else in this process may have been first: then it is installed, which is all we want.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+    Ok(builder.timeout(Duration::from_secs(10)).build()?)
+}

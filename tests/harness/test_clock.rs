@@ -1,0 +1,68 @@
+//! A clock that can be put forward: an hour passes at once.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use bunq_oauth_operator::clock::Clock;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
+
+/// The machine's clock, ahead by as much as a test says.
+#[derive(Debug)]
+pub struct TestClock {
+    started: Instant,
+    ahead: Mutex<Duration>,
+    jumps: watch::Sender<u64>,
+}
+
+impl TestClock {
+    /// A clock that is right.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self { started: Instant::now(), ahead: Mutex::default(), jumps: watch::Sender::new(0) })
+    }
+
+    /// Lets time pass, and wakes everybody who waits for a time.
+    pub fn advance(&self, by: Duration) {
+        *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) += by;
+        self.jumps.send_modify(|jumps| *jumps += 1);
+    }
+
+    fn ahead(&self) -> Duration {
+        *self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        let ahead = SignedDuration::try_from(self.ahead()).unwrap_or(SignedDuration::MAX);
+        Timestamp::now().saturating_add(ahead).unwrap_or(Timestamp::MAX)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.started.elapsed() + self.ahead()
+    }
+
+    fn jumps(&self) -> watch::Receiver<u64> {
+        self.jumps.subscribe()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_hour_passes_at_once_on_both_clocks_and_is_told() {
+        let clock = TestClock::new();
+        let (wall, monotonic, jumps) = (clock.now(), clock.monotonic(), clock.jumps());
+
+        clock.advance(Duration::from_hours(1));
+
+        assert!(clock.now().duration_since(wall).as_secs() >= 3600);
+        assert!(clock.monotonic() >= monotonic + Duration::from_hours(1));
+        assert!(jumps.has_changed().is_ok_and(|changed| changed));
+    }
+}

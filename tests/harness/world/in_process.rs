@@ -1,0 +1,141 @@
+//! The operator inside this process, with a clock that can be put forward.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bunq_oauth_operator::{
+    bunq::{BaseUrl, Endpoints, HttpOptions, HttpTransport, LimitMode},
+    clock::Clock,
+    controller::{self, Config, RunError},
+    telemetry::Telemetry,
+};
+use tokio::{
+    sync::oneshot,
+    task::{AbortHandle, JoinHandle},
+};
+
+use super::World;
+use crate::harness::{
+    TestClock,
+    deployment::SERVICE_ACCOUNT,
+    outcome::{Outcome, chain},
+};
+
+const SETTLED_WITHIN: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// Passes that follow from a pass begin within this time.
+const QUIET: Duration = Duration::from_millis(300);
+
+/// A running operator; ended when dropped.
+pub struct InProcess {
+    clock: Arc<TestClock>,
+    telemetry: Telemetry,
+    sandbox: crate::sandbox::Sandbox,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Result<(), RunError>>,
+    _ended: EndedWithIt,
+}
+
+struct EndedWithIt(AbortHandle);
+
+impl Drop for EndedWithIt {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl World {
+    /// Starts the operator inside this process, with the rights of its service account.
+    pub async fn start_in_process(&self) -> Outcome<InProcess> {
+        let client = self.bench.control_plane().client_for(&self.kubeconfig).await?;
+        let bank = Endpoints::overridden(BaseUrl::parse(&self.sandbox.base_url())?);
+        let config = Config {
+            operator_namespace: self.operator_namespace.clone(),
+            service_account: SERVICE_ACCOUNT.to_owned(),
+            watch_namespaces: vec![self.namespace.clone()],
+            production: bank.clone(),
+            sandbox: bank,
+            limits: LimitMode::Off,
+            egress_ips: Vec::new(),
+            device_description: "testbed".to_owned(),
+            http_address: ([127, 0, 0, 1], 0).into(),
+        };
+        let transport = Arc::new(HttpTransport::new(HttpOptions { ca_pem: None })?);
+        let clock = TestClock::new();
+        let monotonic = Arc::clone(&clock);
+        let telemetry = Telemetry::new(move || monotonic.monotonic());
+        let (stop, stopped) = oneshot::channel();
+        let stopped = async move {
+            // Dropped or told: both mean the end.
+            let _ = stopped.await;
+        };
+        let run = controller::run(config, client, transport, clock.clone(), telemetry.clone(), stopped);
+        let task = tokio::spawn(run);
+        let ended = EndedWithIt(task.abort_handle());
+        Ok(InProcess { clock, telemetry, sandbox: self.sandbox.clone(), stop, task, _ended: ended })
+    }
+}
+
+impl InProcess {
+    /// Lets time pass for the operator and for the bank, and waits until everything that had
+    /// to happen has happened.
+    pub async fn let_pass(&self, time: Duration) -> Outcome {
+        let before = self.passes();
+        self.sandbox.advance(time);
+        self.clock.advance(time);
+        self.until_passed(before).await
+    }
+
+    /// Waits until nothing has been going on for a moment.
+    pub async fn settle(&self) -> Outcome {
+        let since = Instant::now();
+        let mut seen = (self.passes(), Instant::now());
+        while seen.1.elapsed() < QUIET {
+            if since.elapsed() > SETTLED_WITHIN {
+                return Err(format!("the operator was still at work after {SETTLED_WITHIN:?}").into());
+            }
+            let passes = self.passes();
+            if passes != seen.0 || self.is_working() {
+                seen = (passes, Instant::now());
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
+    }
+
+    async fn until_passed(&self, before: u64) -> Outcome {
+        let since = Instant::now();
+        while self.passes() == before {
+            if since.elapsed() > SETTLED_WITHIN {
+                return Err("nothing was looked at after the clock was put forward".into());
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        self.settle().await
+    }
+
+    /// Passes that came to an end.
+    fn passes(&self) -> u64 {
+        self.sum_of("controller_runtime_reconcile_total{")
+    }
+
+    fn is_working(&self) -> bool {
+        self.sum_of("controller_runtime_active_workers{") > 0
+    }
+
+    fn sum_of(&self, series: &str) -> u64 {
+        let text = self.telemetry.metrics.prometheus_text().unwrap_or_default();
+        let samples = text.lines().filter(|line| line.starts_with(series));
+        samples.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+    }
+
+    /// Ends it in order.
+    pub async fn stop(self) -> Outcome {
+        let Self { stop, task, _ended, .. } = self;
+        // It may have ended by itself; then the task says why.
+        let _ = stop.send(());
+        task.await?.map_err(|error| chain(&error).into())
+    }
+}

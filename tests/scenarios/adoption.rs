@@ -1,0 +1,82 @@
+//! A user who has a client already.
+
+use std::sync::Arc;
+
+use libtest_mimic::Trial;
+use serde_json::json;
+use testbed::harness::{Outcome, World, ensure, ensure_eq};
+
+use crate::stage::{Stage, scenarios};
+
+const FOREIGN: &str = "https://portal.example/callback";
+
+pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
+    scenarios!(stage, "adoption":
+        the_client_of_the_portal_is_adopted_with_its_credentials_and_its_urls,
+        the_policy_never_leaves_an_existing_client_alone,
+        of_several_clients_none_is_guessed,
+        nothing_is_cancelled_in_the_pass_that_adopts,
+    )
+}
+
+async fn the_client_of_the_portal_is_adopted_with_its_credentials_and_its_urls(world: Arc<World>) -> Outcome {
+    let user = world.user().await?;
+    let (id, client_id, secret) = world
+        .sandbox
+        .with(|bank| {
+            let id = bank.create_by_hand(user.id, Some("Portal App"), &[FOREIGN]);
+            let client = bank.client(id).map(|it| (it.client_id.clone(), it.secret.clone()));
+            client.map(|(client_id, secret)| (id, client_id, secret))
+        })
+        .ok_or("the bank made no client")?;
+    world.start_operator().await?;
+
+    world.apply_ready(&world.manifest("my-app", &json!({}))).await?;
+
+    ensure_eq(world.sandbox.count("POST", "user/{u}/oauth-client"), 0, "clients created")?;
+    let urls = world.sandbox.with(|bank| bank.urls_of(id));
+    ensure(urls.iter().any(|url| url == FOREIGN), || format!("the portal's URL is gone: {urls:?}"))?;
+    let published = world.secret("my-app").await?;
+    ensure_eq(published.get("client_id"), Some(&client_id), "client_id")?;
+    ensure(published.get("client_secret") == Some(&secret), || "the client secret is another one".to_owned())?;
+    let told = world.event("my-app", "ClientAdopted").await?;
+    ensure(told.note.contains(&client_id), || format!("the Event does not name the client: {}", told.note))
+}
+
+async fn the_policy_never_leaves_an_existing_client_alone(world: Arc<World>) -> Outcome {
+    let user = world.user().await?;
+    world.sandbox.with(|bank| bank.create_by_hand(user.id, Some("Portal App"), &[FOREIGN]));
+    world.start_operator().await?;
+
+    world.apply_reason(&world.manifest("my-app", &json!({"adoptionPolicy": "Never"})), "ClientExists").await?;
+
+    ensure_eq(world.sandbox.mutations().len(), 0, "changes at the bank")?;
+    ensure_eq(world.secret_if_any("my-app").await?.is_some(), false, "a Secret")?;
+    world.apply_ready(&world.manifest("my-app", &json!({"adoptionPolicy": "Adopt"}))).await.map(drop)
+}
+
+async fn of_several_clients_none_is_guessed(world: Arc<World>) -> Outcome {
+    let user = world.user().await?;
+    let second = world.sandbox.with(|bank| {
+        bank.create_by_hand(user.id, Some("One"), &[FOREIGN]);
+        bank.create_by_hand(user.id, Some("Two"), &[FOREIGN])
+    });
+    world.start_operator().await?;
+
+    world.apply_reason(&world.manifest("my-app", &json!({})), "AmbiguousClients").await?;
+    ensure_eq(world.sandbox.mutations().len(), 0, "changes at the bank")?;
+
+    world.sandbox.with(|bank| bank.cancel_by_hand(second));
+    world.annotate("my-app", "reconcile.fluxcd.io/requestedAt", "1").await?;
+    world.ready("my-app").await.map(drop)
+}
+
+async fn nothing_is_cancelled_in_the_pass_that_adopts(world: Arc<World>) -> Outcome {
+    let user = world.user().await?;
+    world.sandbox.with(|bank| bank.create_by_hand(user.id, Some("Portal App"), &[FOREIGN]));
+    world.start_operator().await?;
+
+    world.apply_reason(&world.manifest("my-app", &json!({"status": "CANCELLED"})), "AdoptionWouldCancel").await?;
+
+    ensure_eq(world.sandbox.mutations().len(), 0, "changes at the bank")
+}

@@ -1,0 +1,55 @@
+//! One bunq user, one manifest: who comes second waits and touches nothing.
+
+use std::sync::Arc;
+
+use libtest_mimic::Trial;
+use serde_json::json;
+use testbed::harness::{Outcome, World, ensure, ensure_eq, world::condition};
+
+use crate::stage::{Stage, scenarios};
+
+pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
+    scenarios!(stage, "claims":
+        the_second_manifest_of_a_user_waits_and_takes_over_when_the_first_goes,
+        a_loser_that_goes_cancels_nothing,
+    )
+}
+
+async fn the_second_manifest_of_a_user_waits_and_takes_over_when_the_first_goes(world: Arc<World>) -> Outcome {
+    let user = world.user().await?;
+    world.start_operator().await?;
+    world.apply_ready(&world.manifest("first", &json!({}))).await?;
+    let before = world.secret("first").await?;
+    world.sandbox.clear_calls();
+
+    let other = json!({"redirectUrl": "https://second.example/callback", "displayName": "Second"});
+    let object = world.apply_reason(&world.manifest("second", &other), "UserAlreadyClaimed").await?;
+    let message = condition(&object, "Ready")["message"].as_str().unwrap_or_default();
+    let claim = format!("{}/bunq-user-sandbox-{}", world.operator_namespace, user.id);
+    ensure(message.contains(&claim), || format!("the message does not name {claim}: {message}"))?;
+    ensure(!message.contains("first"), || format!("the message names another manifest: {message}"))?;
+    ensure_eq(world.sandbox.mutations().len(), 0, "changes at the bank")?;
+    ensure_eq(world.secret_if_any("second").await?.is_some(), false, "a Secret")?;
+
+    world.delete("first").await?;
+    world.ready("second").await?;
+
+    let after = world.secret("second").await?;
+    ensure_eq(after.get("client_id"), before.get("client_id"), "the client_id")?;
+    ensure_eq(world.sandbox.count("POST", "user/{u}/oauth-client"), 0, "clients created")
+}
+
+async fn a_loser_that_goes_cancels_nothing(world: Arc<World>) -> Outcome {
+    let user = world.user().await?;
+    world.start_operator().await?;
+    world.apply_ready(&world.manifest("first", &json!({}))).await?;
+    let second = world.manifest("second", &json!({"deletionPolicy": "Cancel"}));
+    world.apply_reason(&second, "UserAlreadyClaimed").await?;
+    world.sandbox.clear_calls();
+
+    world.delete("second").await?;
+    world.gone("second").await?;
+
+    ensure_eq(world.sandbox.mutations().len(), 0, "changes at the bank")?;
+    ensure_eq(world.sandbox.with(|bank| bank.active_clients(user.id).len()), 1, "ACTIVE clients")
+}

@@ -1,0 +1,170 @@
+//! The command line that others script against.
+
+use std::{fs, process::Stdio, time::Duration};
+
+use libtest_mimic::Trial;
+use testbed::harness::{Outcome, bench::repository, ensure, ensure_eq, process::binary};
+use tokio::{process::Command, time::timeout};
+
+use crate::stage::Stage;
+
+const LOCAL: &str = "http://127.0.0.1:9/v1/";
+
+/// Nobody listens there.
+const NO_CLUSTER: &str = "\
+apiVersion: v1
+kind: Config
+clusters: [{name: none, cluster: {server: 'http://127.0.0.1:9'}}]
+users: [{name: none, user: {}}]
+contexts: [{name: none, context: {cluster: none, user: none}}]
+current-context: none
+";
+
+pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
+    vec![
+        stage.plain("cli", "crd_prints_the_committed_definition", crd_prints_the_committed_definition()),
+        stage.plain("cli", "the_version_has_a_git_revision", the_version_has_a_git_revision()),
+        stage.plain("cli", "an_unknown_flag_ends_with_2", an_unknown_flag_ends_with_2()),
+        stage.plain("cli", "help_names_every_flag", help_names_every_flag()),
+        stage.plain("cli", "without_a_cluster_it_says_so_in_one_line", without_a_cluster_it_says_so_in_one_line()),
+        stage.plain("cli", "limits_are_lifted_only_for_a_local_bank", limits_are_lifted_only_for_a_local_bank()),
+        stage.plain("cli", "base_urls_are_taken_or_refused_by_rule", base_urls_are_taken_or_refused_by_rule()),
+    ]
+}
+
+/// What the operator answered: exit code, standard output, standard error.
+struct Answer {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+/// Runs the operator in a place without any cluster.
+async fn operator(args: &[&str]) -> Outcome<Answer> {
+    let folder = tempfile::tempdir()?;
+    let kubeconfig = folder.path().join("kubeconfig");
+    fs::write(&kubeconfig, NO_CLUSTER)?;
+    let ended = Command::new(binary()?)
+        .args(args)
+        .env_clear()
+        .env("KUBECONFIG", &kubeconfig)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = timeout(Duration::from_mins(1), ended).await??;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok(Answer { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) })
+}
+
+/// The lines for people: those that are not the log.
+fn said(answer: &Answer) -> Vec<&str> {
+    answer.stderr.lines().filter(|line| !line.starts_with('{')).collect()
+}
+
+async fn crd_prints_the_committed_definition() -> Outcome {
+    let committed = fs::read_to_string(repository().join("crds/bunqoauthclients.bunq-operator.io.yaml"))?;
+    let printed = operator(&["crd"]).await?;
+    ensure_eq(printed.code, Some(0), "the exit code")?;
+    ensure(printed.stdout == committed, || "the committed definition differs: run make crds".to_owned())
+}
+
+async fn the_version_has_a_git_revision() -> Outcome {
+    let answer = operator(&["--version"]).await?;
+    let revision = answer.stdout.split_once('(').and_then(|(_, rest)| rest.split_once(')')).map(|(it, _)| it);
+    let hex = revision.unwrap_or_default().trim_end_matches("-dirty");
+    let is_revision = hex.len() == 12 && hex.chars().all(|digit| digit.is_ascii_hexdigit());
+    ensure(is_revision, || format!("--version says {:?}", answer.stdout))
+}
+
+async fn an_unknown_flag_ends_with_2() -> Outcome {
+    for args in [&["run", "--no-such-flag"][..], &["no-such-command"], &["run", "--bunq-limits", "some"], &[]] {
+        let answer = operator(args).await?;
+        ensure_eq(answer.code, Some(2), &format!("the exit code of {args:?}"))?;
+        ensure(!answer.stderr.is_empty(), || format!("{args:?} is not explained"))?;
+    }
+    Ok(())
+}
+
+async fn help_names_every_flag() -> Outcome {
+    let help = operator(&["run", "--help"]).await?.stdout;
+    for flag in [
+        "--operator-namespace",
+        "--watch-namespace",
+        "--bunq-production-url",
+        "--bunq-sandbox-url",
+        "--bunq-ca-file",
+        "--bunq-limits",
+        "--egress-ip",
+        "--device-description",
+        "--http-address",
+        "--log-format",
+        "POD_NAMESPACE",
+        "BUNQ_PRODUCTION_URL",
+        "BUNQ_SANDBOX_URL",
+        "[default: 0.0.0.0:8080]",
+        "[default: bunq-operator]",
+    ] {
+        ensure(help.contains(flag), || format!("--help does not name {flag}"))?;
+    }
+    Ok(())
+}
+
+async fn without_a_cluster_it_says_so_in_one_line() -> Outcome {
+    let answer = operator(&["run", "--http-address", "127.0.0.1:0"]).await?;
+    ensure_eq(answer.code, Some(1), "the exit code")?;
+    let said = said(&answer);
+    ensure(said.len() == 1 && said[0].contains("API server"), || format!("it says {said:?}"))
+}
+
+async fn limits_are_lifted_only_for_a_local_bank() -> Outcome {
+    let remote = "https://bank.example/v1/";
+    for (sandbox, production, refused) in [(LOCAL, LOCAL, false), (remote, LOCAL, true), (LOCAL, remote, true)] {
+        let answer = operator(&[
+            "run",
+            "--http-address",
+            "127.0.0.1:0",
+            "--bunq-limits",
+            "off",
+            "--bunq-sandbox-url",
+            sandbox,
+            "--bunq-production-url",
+            production,
+        ])
+        .await?;
+        let said = said(&answer).join("\n");
+        ensure_eq(said.contains("loopback"), refused, &format!("{sandbox} and {production} refused: {said}"))?;
+        ensure(answer.code != Some(0), || "it ran without a cluster".to_owned())?;
+    }
+    Ok(())
+}
+
+async fn base_urls_are_taken_or_refused_by_rule() -> Outcome {
+    for (url, refused) in [
+        ("https://bank.example/v1/", None),
+        ("https://bank.example:8443/proxy/v1/", None),
+        (LOCAL, None),
+        ("http://[::1]:9/v1/", None),
+        ("http://bank.example/v1/", Some("loopback")),
+        ("http://localhost:9/v1/", Some("loopback")),
+        ("http://127.0.0.1.example/v1/", Some("loopback")),
+        ("https://bank.example/v1", Some("/v1/")),
+        ("https://bank.example/", Some("/v1/")),
+        ("https://user:password@bank.example/v1/", Some("user name")),
+        ("https://bank.example/v1/?a=b", Some("query")),
+        ("ftp://bank.example/v1/", Some("https://")),
+        ("", Some("https://")),
+    ] {
+        for flag in ["--bunq-sandbox-url", "--bunq-production-url"] {
+            let answer = operator(&["run", "--http-address", "127.0.0.1:0", flag, url]).await?;
+            let said = said(&answer).join("\n");
+            match refused {
+                None => ensure_eq(answer.code, Some(1), &format!("{flag} {url} is no wrong use: {said}"))?,
+                Some(rule) => {
+                    ensure_eq(answer.code, Some(2), &format!("the exit code of {flag} {url}"))?;
+                    ensure(said.contains(rule), || format!("the refusal of {url:?} does not say {rule}: {said}"))?;
+                }
+            }
+        }
+    }
+    Ok(())
+}

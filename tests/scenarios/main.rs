@@ -1,0 +1,94 @@
+//! The whole operator on real parts: a real kube-apiserver, the bank emulator, and the operator
+//! as a process with the rights that `deploy/` gives it.
+//!
+//! One control plane serves all scenarios; each has namespaces, rights, a bank and an operator of
+//! its own. What concerns the run as a whole is judged afterwards.
+
+mod adoption;
+mod afterwards;
+mod bad_credentials;
+mod bad_input;
+mod bank_client;
+mod claims;
+mod cli;
+mod credentials;
+mod ending;
+mod house;
+mod http;
+mod kubectl;
+mod login;
+mod output;
+mod parts;
+mod path;
+#[expect(unreachable_pub, reason = "it is written to be played from a library, too")]
+mod planner;
+#[expect(unreachable_pub, reason = "it is written to be played from a library, too")]
+mod planner_properties;
+#[expect(unreachable_pub, reason = "it is written to be played from a library, too")]
+mod planner_stories;
+mod redirect_urls;
+mod requests;
+mod rest;
+mod restart;
+mod stage;
+
+use std::{io::Write as _, process::ExitCode};
+
+use libtest_mimic::{Arguments, Conclusion, Trial};
+use stage::Stage;
+// The planner's stories say where they find it.
+use testbed::harness;
+
+/// Scenarios at the same time.
+const AT_ONCE: usize = 4;
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(AT_ONCE);
+    let stage = match Stage::new() {
+        Ok(stage) => stage,
+        Err(error) => return failed(&error),
+    };
+    let plays = libtest_mimic::run(&arguments, scenarios(&stage));
+    let judgements = libtest_mimic::run(&arguments, afterwards::trials(&stage));
+    // The control plane goes whatever happened, and a failure to end it is one.
+    match stage.close() {
+        Ok(()) => verdict(&[plays, judgements]),
+        Err(error) => failed(&error),
+    }
+}
+
+fn scenarios(stage: &Stage) -> Vec<Trial> {
+    let stories: [fn(&Stage) -> Vec<Trial>; 16] = [
+        path::trials,
+        login::trials,
+        redirect_urls::trials,
+        adoption::trials,
+        ending::trials,
+        output::trials,
+        kubectl::trials,
+        requests::trials,
+        credentials::trials,
+        bad_credentials::trials,
+        bad_input::trials,
+        claims::trials,
+        restart::trials,
+        rest::trials,
+        http::trials,
+        cli::trials,
+    ];
+    let mut trials: Vec<Trial> = stories.iter().flat_map(|story| story(stage)).collect();
+    trials.extend(house::CHECKS.iter().map(|(name, check)| stage.check("house", name, *check)));
+    trials.extend(parts::trials(stage));
+    trials
+}
+
+fn verdict(conclusions: &[Conclusion]) -> ExitCode {
+    if conclusions.iter().any(Conclusion::has_failed) { ExitCode::from(101) } else { ExitCode::SUCCESS }
+}
+
+fn failed(error: &str) -> ExitCode {
+    // A closed standard error changes nothing.
+    let _ = writeln!(std::io::stderr(), "scenarios: {error}");
+    ExitCode::from(101)
+}

@@ -1,0 +1,110 @@
+//! Where the scenarios play: one runtime, one control plane, started when the first one asks.
+
+use std::{fmt::Display, future::Future, sync::Arc, time::Duration};
+
+use libtest_mimic::{Failed, Trial};
+use testbed::harness::{Bench, Outcome, World, chain};
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::OnceCell,
+    time::timeout,
+};
+
+/// A scenario that takes longer hangs.
+const LONGEST: Duration = Duration::from_mins(3);
+/// Building the control plane the first time takes minutes.
+const LONGEST_START: Duration = Duration::from_mins(20);
+
+type SharedBench = Arc<OnceCell<Result<Arc<Bench>, String>>>;
+
+/// Where the scenarios play.
+pub(crate) struct Stage {
+    runtime: Runtime,
+    bench: SharedBench,
+}
+
+impl Stage {
+    /// A stage without a control plane yet.
+    pub(crate) fn new() -> Result<Self, String> {
+        let runtime = Builder::new_multi_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| format!("start a runtime: {error}"))?;
+        Ok(Self { runtime, bench: SharedBench::default() })
+    }
+
+    /// A scenario in a world of its own.
+    pub(crate) fn scenario<Play>(
+        &self,
+        story: &'static str,
+        name: &str,
+        play: impl FnOnce(Arc<World>) -> Play + Send + 'static,
+    ) -> Trial
+    where
+        Play: Future<Output = Outcome> + Send,
+    {
+        self.with_bench(story, name, move |bench| async move {
+            let world = World::new(bench, story).await?;
+            let played = timeout(LONGEST, play(Arc::clone(&world))).await;
+            let played = played.unwrap_or_else(|_| Err(format!("it did not end within {LONGEST:?}").into()));
+            world.finish(played).await
+        })
+    }
+
+    /// A scenario that needs the control plane only.
+    pub(crate) fn with_bench<Play>(
+        &self,
+        story: &str,
+        name: &str,
+        play: impl FnOnce(Arc<Bench>) -> Play + Send + 'static,
+    ) -> Trial
+    where
+        Play: Future<Output = Outcome> + Send,
+    {
+        let bench = Arc::clone(&self.bench);
+        self.plain(story, name, async move {
+            let started = bench.get_or_init(start).await.clone();
+            play(started?).await
+        })
+    }
+
+    /// Any future as a test; its error becomes the failure's text.
+    pub(crate) fn plain<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
+        &self,
+        story: impl Display,
+        name: &str,
+        play: impl Future<Output = Result<(), E>> + Send + 'static,
+    ) -> Trial {
+        let runtime = self.runtime.handle().clone();
+        Trial::test(format!("{story}::{name}"), move || {
+            let played = runtime.block_on(play);
+            played.map_err(|error| Failed::from(chain(error.into().as_ref())))
+        })
+    }
+
+    /// A check that needs nothing.
+    pub(crate) fn check(&self, story: &str, name: &str, check: fn() -> Result<(), String>) -> Trial {
+        self.plain(story, name, async move { check() })
+    }
+
+    /// Ends the control plane, if there is one.
+    pub(crate) fn close(self) -> Result<(), String> {
+        let Some(Ok(bench)) = Arc::into_inner(self.bench).and_then(OnceCell::into_inner) else {
+            return Ok(());
+        };
+        let bench = Arc::into_inner(bench).ok_or("a scenario still plays: its control plane ends with this process")?;
+        self.runtime.block_on(bench.stop()).map_err(|error| chain(error.as_ref()))
+    }
+}
+
+async fn start() -> Result<Arc<Bench>, String> {
+    let started = timeout(LONGEST_START, Bench::start()).await;
+    let started = started.unwrap_or_else(|_| Err(format!("it was not there within {LONGEST_START:?}").into()));
+    started.map(Arc::new).map_err(|error| format!("the control plane: {}", chain(error.as_ref())))
+}
+
+/// The scenarios of a story, each named as its function.
+macro_rules! scenarios {
+    ($stage:expr, $story:literal: $($play:ident),+ $(,)?) => {
+        vec![$($stage.scenario($story, stringify!($play), $play)),+]
+    };
+}
+pub(crate) use scenarios;
