@@ -114,6 +114,11 @@ impl ContextStore {
         Ok(())
     }
 
+    /// Reads the context of this name again next time: a person may have reset it.
+    pub(crate) async fn reload_named(&self, name: &str, environment: Environment) {
+        Self::reload(&mut *self.named(name, environment).await.lock().await);
+    }
+
     /// Forgets what is in memory and reads again next time.
     pub(crate) fn reload(entry: &mut Entry) {
         entry.loaded = false;

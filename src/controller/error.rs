@@ -196,7 +196,8 @@ impl Stop {
             Self::Limit { .. } => Reason::WaitingForBankLimit,
             Self::Bank { source } => bank_reason(source),
             Self::ServerSignatureInvalid { .. } => Reason::ServerSignatureInvalid,
-            Self::KeyPair { .. } | Self::Corrupt { .. } | Self::KubeTimeout { .. } => Reason::KubernetesUnavailable,
+            Self::KeyPair { .. } | Self::Corrupt { .. } => Reason::OperatorStateUnreadable,
+            Self::KubeTimeout { .. } => Reason::KubernetesUnavailable,
             Self::Kube { source, .. } => match status_code(source) {
                 Some(403) => Reason::Forbidden,
                 _ => Reason::KubernetesUnavailable,

@@ -47,6 +47,10 @@ impl Operator {
                     "adopted the OAuth client {client_id}; {foreign_urls} of its redirect URLs belong to somebody else and stay"
                 ),
             ),
+            News::Recovered { id } => (
+                "ClientRecovered",
+                format!("took up OAuth client {id} again, which the status names: its journal was lost"),
+            ),
             News::GivenUp { client_id } => {
                 ("ClientGivenUp", format!("gave up the OAuth client {client_id}, as the annotation allows"))
             }

@@ -154,7 +154,7 @@ impl Operator {
     }
 
     /// A key that the bank refused is not tried before its time, also after a restart (`S8`).
-    /// A person's request goes first; the queue of [`Operator::reconcile`] lets nothing else through.
+    /// A person's request goes first; the queue of the controller lets nothing else through.
     fn await_turn_after_refusal(&self, entry: &Entry, caller: &Caller) -> Result<(), Stop> {
         match backoff::after_rejection(&entry.stored.refusals) {
             Some(until) if until > self.clock.now() && caller.priority == Priority::Resync => {

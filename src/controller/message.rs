@@ -52,7 +52,7 @@ pub(crate) fn of_stop(stop: &Stop, operator_namespace: &str, service_account: &s
         Stop::Suspended => Reason::Suspended.meaning().to_owned(),
         Stop::NamespaceNotGranted { namespace } => format!(
             "the operator may not use Secrets in namespace {namespace}. A namespace admin grants it with: kubectl -n {namespace} create rolebinding \
-             bunq-oauth-operator --clusterrole=bunq-oauth-operator-tenant --serviceaccount={operator_namespace}:{service_account}"
+             bunq-oauth-operator-tenant --clusterrole=bunq-oauth-operator-tenant --serviceaccount={operator_namespace}:{service_account}"
         ),
         Stop::CredentialsSecretNotFound { secret } => {
             format!("Secret {secret} with the API key does not exist. Create it; the operator notices within seconds.")

@@ -2,14 +2,14 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`reconcile`] | the frame of a pass: live read, status, Events, next appointment |
-//! | [`pass`], [`execute`], [`observe`] | one pass: gather, ask the planner, carry out |
-//! | [`login`], [`context_store`], [`context_secret`] | sessions, and what survives a restart |
-//! | [`claim`], [`sweep`] | who may change which user's client |
-//! | [`secret`], [`secret_watch`] | the output Secret, and news of Secrets |
-//! | [`status`], [`message`], [`events`] | what people read |
-//! | [`census`] | how many objects are in which state, for the metrics |
-//! | [`error`] | why a pass stops, and when it is tried again |
+//! | `reconcile` | the frame of a pass: live read, status, Events, next appointment |
+//! | `pass`, `execute`, `observe` | one pass: gather, ask the planner, carry out |
+//! | `login`, `context_store`, `context_secret` | sessions, and what survives a restart |
+//! | `claim`, `sweep` | who may change which user's client |
+//! | `secret`, `secret_watch` | the output Secret, and news of Secrets |
+//! | `status`, `message`, `events` | what people read |
+//! | `census` | how many objects are in which state, for the metrics |
+//! | `error` | why a pass stops, and when it is tried again |
 
 mod census;
 mod claim;

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     api::BunqOAuthClient,
     bunq::{ApiKey, Environment, Priority, UserKind},
-    plan::{self, Desired, Observed, Seen, Step, Verdict, Waiting, backoff},
+    plan::{self, Desired, Observed, Remembered, Seen, Step, Verdict, Waiting, backoff},
 };
 
 /// How a pass ends.
@@ -187,6 +187,8 @@ impl Pass {
             self.credentials_version.clone(),
             version(self.output.as_ref()),
             self.want.cause.requested_at.clone().unwrap_or_default(),
+            self.want.allow_new_client.clone().unwrap_or_default(),
+            self.want.confirm_cancel.clone().unwrap_or_default(),
             self.want.deleting.to_string(),
         ];
         sha256_hex(parts.join("\n").as_bytes())
@@ -258,8 +260,17 @@ impl Pass {
         if let Some(claim) = &claim {
             self.seen.journal = claim.journal.clone();
             self.seen.stored = claim.journal.clone();
+            self.seen.remembered = self.remembered(claim);
         }
         self.claim = claim;
+    }
+
+    /// The client that the status names, if it speaks of this very user.
+    fn remembered(&self, claim: &Claim) -> Option<Remembered> {
+        let status = self.object.status.as_ref()?;
+        let is_same_user = self.claim_hint() == Some((claim.environment, claim.user_id));
+        let id = u64::try_from(status.oauth_client_id?).ok()?;
+        is_same_user.then(|| Remembered { id, client_id: status.client_id.clone() })
     }
 
     /// A key of another user is refused, unless the old client is given up by name.

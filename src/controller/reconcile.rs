@@ -86,7 +86,7 @@ async fn one_pass(operator: Arc<Operator>, namespace: String, name: String, uid:
     greet(&mut pass, &api).await;
     let end = match pass.run().await {
         End::Stop(Stop::Bank { source }) if is_signature_trouble(&source) => {
-            operator.weigh_signature_trouble(&pass, source)
+            operator.weigh_signature_trouble(&pass, source).await
         }
         end => end,
     };
@@ -317,7 +317,11 @@ impl Operator {
     }
 
     /// Signatures that stay invalid for an hour need a person (protocol §8).
-    fn weigh_signature_trouble(&self, pass: &Pass, source: crate::bunq::Error) -> End {
+    async fn weigh_signature_trouble(&self, pass: &Pass, source: crate::bunq::Error) -> End {
+        // A person may have deleted the context, so that the bank's key is fetched anew.
+        if let Some(environment) = pass.environment {
+            self.contexts.reload_named(&pass.want.cause.key, environment).await;
+        }
         let now = self.clock.now();
         let since = self.remember(&pass.caller.uid, |memory| *memory.distrusted_since.get_or_insert(now));
         if now.duration_since(since).as_hours() < 1 {

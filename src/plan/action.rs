@@ -133,6 +133,11 @@ pub enum News {
         /// How many of its redirect URLs belong to somebody else.
         foreign_urls: usize,
     },
+    /// The journal was lost; the status names the client.
+    Recovered {
+        /// bunq's number of it.
+        id: u64,
+    },
     /// The old client was given up, as the annotation allows.
     GivenUp {
         /// The OAuth 2.0 client identifier.

@@ -34,6 +34,9 @@ pub struct Journal {
     /// Whether the client is CANCELLED because a manifest said so.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub cancelled_by_us: bool,
+    /// The last client that was given up: a status may still name it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub given_up: Option<u64>,
     /// When the first attempt to cancel on deletion was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deletion_started: Option<Timestamp>,
@@ -209,7 +212,7 @@ impl Journal {
 
     /// Forgets the client, so that another one may be found or made. What was declared stays ours.
     pub(crate) fn forget_client(&mut self) {
-        self.oauth_client_id = None;
+        self.given_up = self.oauth_client_id.take().or(self.given_up);
         self.client_id = None;
         self.origin = None;
         self.create_sent = None;

@@ -25,6 +25,8 @@ mod rules;
 pub use action::{Action, Mutation, Step, Verdict, Waiting};
 pub use journal::{Answer, Cause, CreateBody, Journal, Origin, Target};
 pub use learn::{Learned, Missed, learn};
-pub use model::{Client, ClientStatus, Desired, DesiredStatus, Entry, Listing, Observed, Output, Seen, Urls};
+pub use model::{
+    Client, ClientStatus, Desired, DesiredStatus, Entry, Listing, Observed, Output, Remembered, Seen, Urls,
+};
 pub use reason::{Class, Reason, Stall};
 pub use rules::next;

@@ -158,6 +158,15 @@ pub enum Output {
     },
 }
 
+/// A client that a status speaks of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// bunq's number of the client.
+    pub id: u64,
+    /// The OAuth 2.0 client identifier.
+    pub client_id: Option<String>,
+}
+
 /// What this pass knows so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observed {
@@ -173,6 +182,8 @@ pub struct Observed {
     pub callback_urls: Seen<Vec<Entry>>,
     /// The output Secret.
     pub output: Seen<Output>,
+    /// The client that the manifest's status names for this user: it outlives a lost journal.
+    pub remembered: Option<Remembered>,
     /// The name of an output Secret that this manifest had before.
     pub leftover: Option<String>,
     /// The `client_id` for which a verified pair is in hand.

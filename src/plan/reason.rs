@@ -77,6 +77,7 @@ reasons! {
     UserAlreadyClaimed Stalled "Another BunqOAuthClient manages this bunq user; bunq allows one client per user." "Delete one of the two, or use another user's key.";
     NamespaceNotGranted Stalled "The operator may not use Secrets in this namespace." "Run the `kubectl create rolebinding` command in the message.";
     Forbidden Stalled "The API server forbids a call that the operator needs." "Install the RBAC of this version; the message names verb and resource.";
+    OperatorStateUnreadable Stalled "An object of the operator's own, a claim or a context, cannot be read; nothing is done on a guess." "Ask the operator's admins to mend or delete the object that the message names.";
     InvalidSpec Stalled "The manifest breaks a rule that the API server did not check." "Mend the field that the message names.";
     SecretNotOwned Stalled "The output Secret exists and belongs to somebody else; it stays untouched." "Delete or rename it, or set `spec.secret.name`.";
     SecretImmutable Stalled "The output Secret is marked immutable and no longer holds what it should." "Delete it; the operator writes it anew.";

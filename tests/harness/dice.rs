@@ -3,7 +3,7 @@
 
 use bunq_oauth_operator::plan::{
     Answer, Cause, Client, ClientStatus, CreateBody, Desired, DesiredStatus, Entry, Journal, Learned, Listing, Missed,
-    Mutation, Observed, Origin, Output, Seen, Target, Urls,
+    Mutation, Observed, Origin, Output, Remembered, Seen, Target, Urls,
     journal::{CreateSent, RefusedBody, Write},
 };
 use jiff::Timestamp;
@@ -123,6 +123,7 @@ impl Dice {
 
     fn journal(&mut self) -> Journal {
         Journal {
+            given_up: self.maybe(|dice| dice.below(4)),
             oauth_client_id: self.maybe(Self::id),
             client_id: self.maybe(Self::client_id),
             origin: self.maybe(|dice| dice.pick(&[Origin::Created, Origin::Adopted])),
@@ -184,6 +185,8 @@ impl Dice {
             callback_urls: self.seen(Self::entries),
             output: self.seen(Self::output),
             pair: self.maybe(Self::client_id),
+            remembered: self
+                .maybe(|dice| Remembered { id: dice.below(4), client_id: dice.maybe(Self::client_id) }),
             leftover: self.maybe(|_| "earlier".to_owned()),
             finalizer: self.coin(),
             armed: if self.below(10) == 0 { Some(self.mutation()) } else { None },

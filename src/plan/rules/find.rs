@@ -20,6 +20,9 @@ pub(super) fn row(facts: &Facts<'_>) -> Option<Step> {
     if facts.seen.journal.oauth_client_id.is_some() {
         return None;
     }
+    if let Some(step) = recover(facts) {
+        return Some(step);
+    }
     let Some(listing) = &facts.seen.listing else {
         return Some(Step::Act(Action::ListClients));
     };
@@ -29,6 +32,24 @@ pub(super) fn row(facts: &Facts<'_>) -> Option<Step> {
         [] => none_active(facts, listing),
         several => Some(stalled(facts, Stall::AmbiguousClients { count: several.len() })),
     }
+}
+
+/// The journal was lost and the status still names the client. It is taken up again, so that a
+/// client that somebody cancelled meanwhile is not replaced by a new one behind his back. As with
+/// every client that is found, nothing is cancelled by it.
+fn recover(facts: &Facts<'_>) -> Option<Step> {
+    let known = facts.seen.remembered.as_ref()?;
+    let is_given_up = facts.seen.journal.given_up == Some(known.id);
+    if is_given_up || facts.want.status == DesiredStatus::Cancelled {
+        return None;
+    }
+    let mut journal = facts.seen.journal.clone();
+    journal.oauth_client_id = Some(known.id);
+    journal.client_id.clone_from(&known.client_id);
+    journal.origin = Some(Origin::Adopted);
+    journal.manage(&facts.want.urls);
+    let news = Some(News::Recovered { id: known.id });
+    Some(Step::Act(Action::Record { journal: Box::new(journal), then: None, news }))
 }
 
 fn none_active(facts: &Facts<'_>, listing: &Listing) -> Option<Step> {
