@@ -2,8 +2,15 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use super::context::Operator;
-use crate::{api::ConditionStatus, clock, plan::Reason, telemetry::metrics::ClientCensus};
+use kube::ResourceExt;
+
+use super::context::{Memory, Operator};
+use crate::{
+    api::{BunqOAuthClient, ConditionStatus},
+    clock,
+    plan::Reason,
+    telemetry::metrics::ClientCensus,
+};
 
 const EVERY: Duration = Duration::from_secs(15);
 
@@ -11,8 +18,19 @@ const EVERY: Duration = Duration::from_secs(15);
 pub(crate) async fn run(operator: Arc<Operator>) {
     loop {
         operator.telemetry.metrics.clients(count(&operator));
+        operator.telemetry.metrics.verified(confirmations(&operator));
         clock::pause(EVERY).await;
     }
+}
+
+/// The status tells these times once a day only, so that objects at rest do not move.
+fn confirmations(operator: &Operator) -> Vec<(String, String, f64)> {
+    let confirmed = |object: &BunqOAuthClient| {
+        let memory = |memory: &mut Memory| memory.verified.as_ref().map(|verified| verified.at);
+        let at = operator.remember(&object.uid()?, memory)?;
+        Some((object.namespace()?, object.name_any(), at.as_duration().as_secs_f64()))
+    };
+    operator.store.state().iter().filter_map(|object| confirmed(object)).collect()
 }
 
 fn count(operator: &Operator) -> HashMap<ClientCensus, u32> {

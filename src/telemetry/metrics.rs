@@ -9,7 +9,7 @@ mod labels;
 
 use std::{
     fmt::Error,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -20,7 +20,7 @@ use prometheus_client::{
 };
 
 use super::{REVISION, VERSION};
-use labels::{BuildLabels, ControllerLabels, EnvironmentLabels, ReconcileLabels};
+use labels::{BuildLabels, ControllerLabels, EnvironmentLabels, ObjectLabels, ReconcileLabels};
 
 pub use labels::{BankCall, ClientCensus, ReconcileResult};
 
@@ -51,6 +51,7 @@ pub struct Metrics {
     limiter_waits: Counter,
     secret_repairs: Counter,
     clients: Family<ClientCensus, Gauge>,
+    verified: Family<ObjectLabels, Gauge<f64, AtomicU64>>,
 }
 
 impl Default for Metrics {
@@ -78,6 +79,7 @@ impl Metrics {
             limiter_waits: Counter::default(),
             secret_repairs: Counter::default(),
             clients: Family::default(),
+            verified: Family::default(),
         };
         for result in ReconcileResult::ALL {
             metrics.count(result, 0);
@@ -155,6 +157,11 @@ impl Metrics {
             "BunqOAuthClients by condition, its status and reason",
             self.clients.clone(),
         );
+        registry.register(
+            "bunq_oauth_client_verified_timestamp_seconds",
+            "When the bank last confirmed a BunqOAuthClient to this process, in seconds since 1970",
+            self.verified.clone(),
+        );
     }
 
     /// Times one reconcile from here; `monotonic` is time since a fixed point. The reconcile
@@ -224,6 +231,15 @@ impl Metrics {
         self.clients.clear();
         for (labels, count) in census {
             self.clients.get_or_create(&labels).set(i64::from(count));
+        }
+    }
+
+    /// Replaces the times of the last confirmations: namespace, name, seconds since 1970.
+    pub fn verified(&self, times: impl IntoIterator<Item = (String, String, f64)>) {
+        let _whole = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        self.verified.clear();
+        for (namespace, name, seconds) in times {
+            self.verified.get_or_create(&ObjectLabels { namespace, name }).set(seconds);
         }
     }
 

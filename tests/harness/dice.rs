@@ -185,8 +185,7 @@ impl Dice {
             callback_urls: self.seen(Self::entries),
             output: self.seen(Self::output),
             pair: self.maybe(Self::client_id),
-            remembered: self
-                .maybe(|dice| Remembered { id: dice.below(4), client_id: dice.maybe(Self::client_id) }),
+            remembered: self.maybe(|dice| Remembered { id: dice.below(4), client_id: dice.maybe(Self::client_id) }),
             leftover: self.maybe(|_| "earlier".to_owned()),
             finalizer: self.coin(),
             armed: if self.below(10) == 0 { Some(self.mutation()) } else { None },

@@ -12,6 +12,7 @@ pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
     scenarios!(stage, "claims":
         the_second_manifest_of_a_user_waits_and_takes_over_when_the_first_goes,
         a_loser_that_goes_cancels_nothing,
+        a_lost_claim_never_replaces_a_client_that_somebody_cancelled,
     )
 }
 
@@ -52,4 +53,19 @@ async fn a_loser_that_goes_cancels_nothing(world: Arc<World>) -> Outcome {
 
     ensure_eq(world.sandbox.mutations().len(), 0, "changes at the bank")?;
     ensure_eq(world.sandbox.with(|bank| bank.active_clients(user.id).len()), 1, "ACTIVE clients")
+}
+
+async fn a_lost_claim_never_replaces_a_client_that_somebody_cancelled(world: Arc<World>) -> Outcome {
+    let user = world.user().await?;
+    world.start_operator().await?;
+    let object = world.apply_ready(&world.manifest("my-app", &json!({}))).await?;
+    let id = object["status"]["oauthClientId"].as_u64().unwrap_or_default();
+    let claim = format!("bunq-user-sandbox-{}", user.id);
+    world.kubectl(&["-n", &world.operator_namespace, "delete", "configmap", &claim]).await?;
+    world.sandbox.with(|bank| bank.cancel_by_hand(id));
+
+    world.annotate("my-app", "reconcile.fluxcd.io/requestedAt", "1").await?;
+    world.reason("my-app", "CancelledAtBank").await?;
+    world.event("my-app", "ClientRecovered").await?;
+    ensure_eq(world.sandbox.count("POST", "user/{u}/oauth-client"), 1, "clients created")
 }

@@ -26,6 +26,7 @@ mod planner;
 mod planner_properties;
 #[expect(unreachable_pub, reason = "it is written to be played from a library, too")]
 mod planner_stories;
+mod readme;
 mod redirect_urls;
 mod requests;
 mod rest;
@@ -79,6 +80,7 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
     ];
     let mut trials: Vec<Trial> = stories.iter().flat_map(|story| story(stage)).collect();
     trials.extend(house::CHECKS.iter().map(|(name, check)| stage.check("house", name, *check)));
+    trials.extend(readme::CHECKS.iter().map(|(name, check)| stage.check("readme", name, *check)));
     trials.extend(parts::trials(stage));
     trials
 }

@@ -73,3 +73,9 @@ pub(super) struct BuildLabels {
     pub(super) version: &'static str,
     pub(super) revision: &'static str,
 }
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ObjectLabels {
+    pub(super) namespace: String,
+    pub(super) name: String,
+}
