@@ -31,7 +31,7 @@ demo: ## the whole tour on this machine (KEEP=1 leaves it running; BUNQ_API_KEY=
 test: ## every test, on a real control plane and the bank emulator
 	@echo "==> building the operator that the scenarios run"
 	$(CARGO) build --locked --package bunq-oauth-operator
-	$(CARGO) test --workspace --locked
+	$(CARGO) test --workspace --locked --no-fail-fast
 
 lint: lint-format lint-clippy lint-docs lint-dependencies lint-advisories lint-go ## format, clippy, docs, dependencies, go vet
 	@echo "==> lint passed"

@@ -69,7 +69,8 @@ async fn the_operator_reaches_secrets_only_where_a_namespace_opted_in() {
     bind(plane, "open", "bunq-oauth-operator-tenant").await.unwrap();
 
     eventually("the binding is seen", async || may(plane, "open", "watch", "secrets").await).await;
-    assert!(!may(plane, "open", "delete", "secrets").await);
+    assert!(!may(plane, "open", "update", "secrets").await);
+    assert!(!may(plane, "open", "deletecollection", "secrets").await);
     assert!(!may(plane, "closed", "get", "secrets").await);
 }
 

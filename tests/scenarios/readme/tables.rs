@@ -75,6 +75,7 @@ pub(crate) fn the_metrics_table_is_the_programs_own() -> Outcome {
     metrics.bank_call(BankCall { environment: "", method: "", endpoint: "", outcome: "" });
     metrics.session_opened("");
     metrics.installed("");
+    metrics.verified([(String::new(), String::new(), 0.0)]);
     metrics.clients([(ClientCensus { condition: "", status: "", reason: "" }, 1)]);
     drop(metrics.reconcile_started(|| Duration::ZERO));
     let text = metrics.prometheus_text().map_err(|error| error.to_string())?;
