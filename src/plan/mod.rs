@@ -1,7 +1,7 @@
 //! What to do next, decided from plain data.
 //!
 //! [`next`] looks at what is wanted and what is known and names **one** step. The caller carries
-//! it out, tells the outcome with [`learn`], and asks again, until there is nothing left to do.
+//! it out, tells the outcome with [`learn()`], and asks again, until there is nothing left to do.
 //! Nothing is remembered between passes but the [`Journal`], which is written before the call it
 //! speaks of: a crash anywhere is just another pass.
 //!
