@@ -13,6 +13,7 @@ mod claims;
 mod cli;
 mod credentials;
 mod ending;
+mod hostile_bank;
 mod house;
 mod http;
 mod kubectl;
@@ -60,7 +61,7 @@ fn main() -> ExitCode {
 }
 
 fn scenarios(stage: &Stage) -> Vec<Trial> {
-    let stories: [fn(&Stage) -> Vec<Trial>; 16] = [
+    let stories: [fn(&Stage) -> Vec<Trial>; 17] = [
         path::trials,
         login::trials,
         redirect_urls::trials,
@@ -73,6 +74,7 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         bad_credentials::trials,
         bad_input::trials,
         claims::trials,
+        hostile_bank::trials,
         restart::trials,
         rest::trials,
         http::trials,

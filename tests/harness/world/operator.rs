@@ -3,10 +3,13 @@
 use std::time::{Duration, Instant};
 
 use super::World;
-use crate::harness::{
-    audit_trail::AuditTrail,
-    outcome::{Outcome, ensure},
-    process::OperatorProcess,
+use crate::{
+    harness::{
+        audit_trail::AuditTrail,
+        outcome::{Outcome, ensure},
+        process::OperatorProcess,
+    },
+    sandbox::Sandbox,
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -16,7 +19,11 @@ impl World {
     /// The command line of this world's operator.
     #[must_use]
     pub fn operator_args(&self) -> Vec<String> {
-        let bank = self.sandbox.base_url();
+        self.operator_args_for(&self.sandbox.base_url(), "off")
+    }
+
+    /// The command line of an operator that talks to this bank, within its limits or not.
+    fn operator_args_for(&self, bank: &str, limits: &str) -> Vec<String> {
         let args = [
             "run",
             "--operator-namespace",
@@ -24,11 +31,11 @@ impl World {
             "--watch-namespace",
             &self.namespace,
             "--bunq-sandbox-url",
-            &bank,
+            bank,
             "--bunq-production-url",
-            &bank,
+            bank,
             "--bunq-limits",
-            "off",
+            limits,
             "--http-address",
             "127.0.0.1:0",
             "--log-format",
@@ -44,7 +51,15 @@ impl World {
 
     /// The same, with more arguments.
     pub async fn start_operator_with(&self, more: &[&str]) -> Outcome {
-        let mut args = self.operator_args();
+        self.start(self.operator_args(), more).await
+    }
+
+    /// Starts the operator for another bank than this world's own, within the bank's limits.
+    pub async fn start_operator_within_limits(&self, bank: &Sandbox, more: &[&str]) -> Outcome {
+        self.start(self.operator_args_for(&bank.base_url(), "bunq"), more).await
+    }
+
+    async fn start(&self, mut args: Vec<String>, more: &[&str]) -> Outcome {
         args.extend(more.iter().map(|&arg| arg.to_owned()));
         let log = self.folder().join("operator.log");
         let started = OperatorProcess::start(&args, &self.kubeconfig, &log).await?;
