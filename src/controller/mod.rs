@@ -3,7 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `reconcile` | the frame of a pass: live read, status, Events, next appointment |
-//! | `pass`, `execute`, `observe` | one pass: gather, ask the planner, carry out |
+//! | `pass`, `identify`, `execute`, `ask`, `observe` | one pass: gather, ask the planner, carry out |
 //! | `login`, `context_store`, `context_secret` | sessions, and what survives a restart |
 //! | `claim`, `sweep` | who may change which user's client |
 //! | `secret`, `secret_watch` | the output Secret, and news of Secrets |
@@ -11,6 +11,7 @@
 //! | `census` | how many objects are in which state, for the metrics |
 //! | `error` | why a pass stops, and when it is tried again |
 
+mod ask;
 mod census;
 mod claim;
 mod context;
@@ -20,6 +21,7 @@ mod error;
 mod events;
 mod execute;
 mod finalizer;
+mod identify;
 mod kube_call;
 mod login;
 mod message;

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, ResourceExt};
 
 use super::{
-    claim::{Claim, Owner},
+    claim::Claim,
     context::{Operator, Pair, Verified},
     context_secret::{self, sha256_hex},
     error::Stop,
@@ -20,8 +20,8 @@ use super::{
 };
 use crate::{
     api::BunqOAuthClient,
-    bunq::{ApiKey, Environment, Priority, UserKind},
-    plan::{self, Desired, Observed, Remembered, Seen, Step, Verdict, Waiting, backoff},
+    bunq::{ApiKey, Environment, Priority},
+    plan::{self, Desired, Observed, Seen, Step, Verdict, Waiting, backoff},
 };
 
 /// How a pass ends.
@@ -206,116 +206,6 @@ impl Pass {
             Some(until) if is_same && self.operator.clock.now() < until.0 => Err(Stop::BackingOff { until: until.0 }),
             Some(_) | None => Ok(()),
         }
-    }
-
-    /// Whose client it is: from the claim if the key is the one that it was made with, else from
-    /// a session.
-    async fn identify(&mut self) -> Result<(), Stop> {
-        let owner = Owner::of(&self.object);
-        let known = self.operator.claims.of(&owner, self.claim_hint()).await?;
-        if self.want.deleting {
-            self.environment = self.environment.or(known.as_ref().map(|claim| claim.environment));
-            self.adopt_claim(known);
-            return Ok(());
-        }
-        let environment = self.known_environment()?;
-        if let Some(claim) = known.as_ref().filter(|claim| claim.environment != environment) {
-            return Err(Stop::EnvironmentMismatch {
-                wanted: claim.environment.as_str(),
-                found: environment.as_str(),
-                pinned: true,
-                secret: self.caller.credentials.clone(),
-            });
-        }
-        let context = self.want.cause.key.clone();
-        if known.as_ref().is_some_and(|claim| claim.context == context) {
-            self.adopt_claim(known);
-            return Ok(());
-        }
-        let user_id = self.log_in().await?.user_id;
-        let claim = match known {
-            Some(claim) if claim.user_id == user_id => self.operator.claims.store(&Claim { context, ..claim }).await?,
-            Some(claim) => {
-                self.allow_other_user(&claim, user_id)?;
-                let new = self.operator.claims.hold(&owner, environment, user_id, &context).await?;
-                self.operator.claims.free(&claim).await?;
-                new
-            }
-            None => self.operator.claims.hold(&owner, environment, user_id, &context).await?,
-        };
-        self.adopt_claim(Some(claim));
-        Ok(())
-    }
-
-    fn claim_hint(&self) -> Option<(Environment, u64)> {
-        let status = self.object.status.as_ref()?;
-        Some((observe::of_api(status.environment?), u64::try_from(status.user_id?).ok()?))
-    }
-
-    pub(super) fn known_environment(&self) -> Result<Environment, Stop> {
-        self.environment.ok_or_else(|| Stop::CredentialsSecretNotFound { secret: self.caller.credentials.clone() })
-    }
-
-    fn adopt_claim(&mut self, claim: Option<Claim>) {
-        if let Some(claim) = &claim {
-            self.seen.journal = claim.journal.clone();
-            self.seen.stored = claim.journal.clone();
-            self.seen.remembered = self.remembered(claim);
-        }
-        self.claim = claim;
-    }
-
-    /// The client that the status names, if it speaks of this very user.
-    fn remembered(&self, claim: &Claim) -> Option<Remembered> {
-        let status = self.object.status.as_ref()?;
-        let is_same_user = self.claim_hint() == Some((claim.environment, claim.user_id));
-        let id = u64::try_from(status.oauth_client_id?).ok()?;
-        is_same_user.then(|| Remembered { id, client_id: status.client_id.clone() })
-    }
-
-    /// A key of another user is refused, unless the old client is given up by name.
-    fn allow_other_user(&self, claim: &Claim, found: u64) -> Result<(), Stop> {
-        let journal = &claim.journal;
-        let client_id = journal.client_id.clone().or_else(|| journal.oauth_client_id.map(|id| id.to_string()));
-        if client_id.is_none() || self.want.allow_new_client == client_id {
-            return Ok(());
-        }
-        Err(Stop::UserChanged { claimed: claim.user_id, found, client_id })
-    }
-
-    /// An open session; opened when the first call needs it, not before.
-    pub(super) async fn log_in(&mut self) -> Result<Login, Stop> {
-        if let Some(login) = &self.login {
-            return Ok(login.clone());
-        }
-        let login = self.open_session().await?;
-        if login.kind == UserKind::ApiKey {
-            return Err(Stop::NotAnApiKey { secret: self.caller.credentials.clone() });
-        }
-        if let Some(claim) = self.claim.as_ref().filter(|claim| claim.user_id != login.user_id) {
-            return Err(Stop::UserChanged {
-                claimed: claim.user_id,
-                found: login.user_id,
-                client_id: claim.journal.client_id.clone(),
-            });
-        }
-        self.login = Some(login.clone());
-        Ok(login)
-    }
-
-    async fn open_session(&mut self) -> Result<Login, Stop> {
-        let environment = self.known_environment()?;
-        if let Ok(key) = &self.key {
-            return self.operator.login(environment, key, &self.caller).await;
-        }
-        // The key is gone: the context named in the claim serves as long as its session lives.
-        if let Some(claim) = &self.claim
-            && let Some(login) = self.operator.login_without_key(&claim.context, environment).await?
-        {
-            return Ok(login);
-        }
-        let gone = Stop::CredentialsSecretNotFound { secret: self.caller.credentials.clone() };
-        Err(std::mem::replace(&mut self.key, Err(gone)).err().unwrap_or(Stop::Gone))
     }
 
     /// A read that ended as declared serves until the next resync: a lost Secret heals without the
