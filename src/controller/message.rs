@@ -2,7 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::{error::Stop, login::Caller};
+use super::{
+    error::{Stop, status_code},
+    login::Caller,
+};
 use crate::{
     bunq::{self, Environment},
     plan::{Reason, Stall, Verdict, Waiting},
@@ -96,14 +99,18 @@ pub(crate) fn of_stop(stop: &Stop, operator_namespace: &str, service_account: &s
             "the bank's signatures have been invalid for over an hour. If no proxy changes its answers, delete Secret {context}: \
              the operator then makes a new installation."
         ),
-        Stop::Bank { .. } => format!("{}. The operator tries again by itself.", telemetry::chain(stop)),
-        Stop::Gone
-        | Stop::BackingOff { .. }
-        | Stop::InvalidSpec { .. }
-        | Stop::KeyPair { .. }
-        | Stop::Corrupt { .. }
-        | Stop::Kube { .. }
-        | Stop::KubeTimeout { .. } => telemetry::chain(stop),
+        Stop::KeyPair { .. } | Stop::Corrupt { .. } => format!(
+            "{}. Nothing is done on a guess. Ask the operator's admins to mend or delete this object in namespace {operator_namespace}.",
+            telemetry::chain(stop)
+        ),
+        Stop::Kube { source, .. } if status_code(source) == Some(403) => {
+            format!("{}. Install the RBAC of this version of the operator.", telemetry::chain(stop))
+        }
+        Stop::Bank { .. } | Stop::Kube { .. } | Stop::KubeTimeout { .. } => {
+            format!("{}. The operator tries again by itself.", telemetry::chain(stop))
+        }
+        Stop::InvalidSpec { .. } => format!("{}. Mend the manifest.", telemetry::chain(stop)),
+        Stop::Gone | Stop::BackingOff { .. } => telemetry::chain(stop),
     }
 }
 
@@ -173,5 +180,66 @@ fn of_stall(stall: &Stall, secret: &str) -> String {
             "the bank does not show the secret of the OAuth client {client_id}, so there is nothing to publish. If that stays, set spec.status: CANCELLED, \
              then ACTIVE with the annotation bunq-operator.io/allow-new-client: \"{client_id}\"."
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn every_stall() -> Vec<Stall> {
+        let text = || "no".to_owned();
+        vec![
+            Stall::SecretNotOwned,
+            Stall::SecretImmutable,
+            Stall::ClientExists { client_id: text() },
+            Stall::AmbiguousClients { count: 2 },
+            Stall::AdoptionWouldCancel { client_id: text() },
+            Stall::ClientVanished { client_id: text() },
+            Stall::CreateRefused { text: text() },
+            Stall::CancelledAtBank,
+            Stall::CancelRefused { text: None },
+            Stall::ReactivationRefused { text: Some(text()), client_id: text() },
+            Stall::RedirectUrlRefused { url: text(), text: text() },
+            Stall::RedirectUrlNotApplied { sent: text(), stored: Some(text()) },
+            Stall::RedirectUrlNotApplied { sent: text(), stored: None },
+            Stall::RedirectUrlOccupied { stored: None },
+            Stall::OneRedirectUrlOnly,
+            Stall::DriftContested { what: text() },
+            Stall::ClientSecretNotShown { client_id: text() },
+        ]
+    }
+
+    #[test]
+    fn every_message_ends_with_the_command_that_retries() {
+        for stall in every_stall() {
+            let message = of_verdict(&Verdict::Stalled(stall.clone()), "shop/app", "shop/app");
+            assert!(
+                message.ends_with(
+                    "kubectl -n shop annotate boc app reconcile.fluxcd.io/requestedAt=$(date +%s) --overwrite."
+                ),
+                "{stall:?}: {message}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_ungranted_namespace_is_told_the_exact_command() {
+        let stop = Stop::NamespaceNotGranted { namespace: "shop".to_owned() };
+        let message = of_stop(&stop, "bunq-operator", "bunq-oauth-operator");
+        assert!(message.contains(
+            "kubectl -n shop create rolebinding bunq-oauth-operator-tenant --clusterrole=bunq-oauth-operator-tenant \
+             --serviceaccount=bunq-operator:bunq-oauth-operator"
+        ), "{message}");
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_who_can_mend_it() {
+        let stop = Stop::Corrupt { what: "ConfigMap x".to_owned(), reason: "it has no owner".to_owned() };
+        let message = of_stop(&stop, "bunq-operator", "bunq-oauth-operator");
+        assert_eq!(
+            message,
+            "read ConfigMap x: it has no owner. Nothing is done on a guess. Ask the operator's admins to mend or delete this object in namespace bunq-operator."
+        );
     }
 }
