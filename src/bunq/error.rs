@@ -222,15 +222,6 @@ impl Error {
         unknown && self.call().is_mutation()
     }
 
-    /// Whether the bank refused a field that it does not know (`bunq-api §6`).
-    #[must_use]
-    pub fn is_superfluous_field(&self) -> bool {
-        match self {
-            Self::Refuse(answer) => answer.text.split("; ").any(|item| item.starts_with("Superfluous field")),
-            _ => false,
-        }
-    }
-
     /// Which call failed.
     #[must_use]
     pub fn call(&self) -> Call {

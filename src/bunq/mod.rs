@@ -49,7 +49,7 @@ pub use error::{Answer, Class, Distrust, Error};
 pub use handshake::{DeviceId, Installation, Session, User, UserKind};
 pub use http::{HttpOptions, HttpTransport, HttpTransportError};
 pub use limit::{LimitMode, Limiter, Priority};
-pub use oauth_client::{ClientStatus, CreateBody, OauthClient, Page, UpdateBody, Urls};
+pub use oauth_client::{ClientStatus, CreateBody, OauthClient, UpdateBody, Urls};
 pub use secret::ApiKey;
 pub use signature::{KeyError, KeyPair, ServerKey, SignatureError};
 pub use transport::{Fault, MAX_BODY, Request, Response, Stage, Transport, TransportError};

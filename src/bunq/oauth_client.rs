@@ -128,12 +128,11 @@ pub struct UpdateBody {
 }
 
 /// One page of a listing.
-#[derive(Debug)]
-pub struct Page {
+struct Page {
     /// In the bank's order.
-    pub clients: Vec<OauthClient>,
+    clients: Vec<OauthClient>,
     /// Where the next page is, below the base URL; `None` on the last.
-    pub older: Option<String>,
+    older: Option<String>,
 }
 
 impl Bank {
@@ -161,15 +160,6 @@ impl Bank {
     }
 
     /// One page; `older` comes from the page before.
-    pub async fn list_oauth_clients_page(
-        &self,
-        access: &Access<'_>,
-        older: Option<&str>,
-    ) -> Result<Reply<Page>, Error> {
-        let (answer, page) = self.clients_page(access, older).await?;
-        Ok(answer.reply(page))
-    }
-
     async fn clients_page(&self, access: &Access<'_>, older: Option<&str>) -> Result<(Believed, Page), Error> {
         let list = clients_path(access);
         let path = older.map_or_else(|| format!("{list}?count={PAGE_SIZE}"), str::to_owned);

@@ -149,12 +149,17 @@ fn next_body(facts: &Facts<'_>) -> Result<CreateBody, String> {
     let refused: Vec<_> =
         facts.seen.journal.refused_bodies.iter().filter(|refused| refused.cause == facts.want.cause).collect();
     let is_refused = |body: CreateBody| refused.iter().any(|refusal| refusal.body == body);
-    let knows_status_only = refused.iter().any(|refusal| refusal.text.starts_with("Superfluous field"));
+    let knows_status_only = refused.iter().any(|refusal| speaks_of_a_superfluous_field(&refusal.text));
     CreateBody::ALL
         .into_iter()
         .filter(|body| !knows_status_only || *body == CreateBody::StatusOnly)
         .find(|body| !is_refused(*body))
         .ok_or_else(|| refused.last().map(|refusal| refusal.text.clone()).unwrap_or_default())
+}
+
+/// The bank does not know a field of ours: one that it does know is the only one left to try.
+fn speaks_of_a_superfluous_field(text: &str) -> bool {
+    text.split("; ").any(|item| item.starts_with("Superfluous field"))
 }
 
 /// A verified read of the client that the journal names.
