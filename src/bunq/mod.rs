@@ -16,6 +16,7 @@
 
 mod bank_text;
 mod base_url;
+mod breaker;
 mod call;
 mod callback;
 mod classify;
@@ -37,6 +38,7 @@ mod transport;
 mod tests;
 
 pub use base_url::{BaseUrl, BaseUrlError, Endpoints, Environment};
+pub use breaker::Breaker;
 pub use call::{Call, Method};
 pub use callback::CallbackUrl;
 pub use client::{Access, Bank, Installed, Reply};

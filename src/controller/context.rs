@@ -5,6 +5,7 @@ use std::{
     future::Future,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -15,12 +16,14 @@ use kube::{
 use secrecy::SecretString;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::{claim::Claims, context_store::ContextStore, error::Stop, secret_watch::SecretWatches, wake::Waker};
+use super::{
+    claim::Claims, context_store::ContextStore, error::Stop, secret_watch::SecretWatches, status, wake::Waker,
+};
 use crate::{
     api::{self, BunqOAuthClient},
-    bunq::{Bank, Call, Endpoints, Environment, LimitMode, Limiter, Priority},
+    bunq::{Bank, Breaker, Call, Endpoints, Environment, LimitMode, Limiter, Priority},
     clock::SharedClock,
-    plan,
+    plan::{self, Reason},
     telemetry::{Telemetry, metrics::BankCall},
 };
 
@@ -69,6 +72,8 @@ pub(crate) struct Memory {
     pub(crate) failures: u32,
     /// Since when the bank's signatures have been invalid.
     pub(crate) distrusted_since: Option<Timestamp>,
+    /// The bank came back: the next pass does not wait for its back-off.
+    pub(crate) released: bool,
 }
 
 /// A read that ended as declared, and when.
@@ -98,6 +103,7 @@ pub(crate) struct Operator {
     pub(crate) watches: SecretWatches,
     pub(crate) waker: Waker,
     pub(crate) limiter: Limiter,
+    pub(crate) breaker: Breaker,
     pub(crate) recorder: Recorder,
     pub(crate) banks: Banks,
     bank_slots: Semaphore,
@@ -126,6 +132,7 @@ impl Operator {
             claims: Claims::new(client.clone(), &config.operator_namespace),
             watches: SecretWatches::new(client.clone(), store.clone(), waker.clone()),
             limiter: Limiter::new(config.limits),
+            breaker: Breaker::default(),
             recorder: Recorder::new(client.clone(), reporter),
             bank_slots: Semaphore::new(BANK_CALLS),
             memories: Mutex::default(),
@@ -158,9 +165,16 @@ impl Operator {
         call: Call,
         priority: Priority,
     ) -> Result<(), Stop> {
+        if !self.breaker.closed_in(environment, self.clock.monotonic()).is_zero() {
+            return Err(Stop::Outage);
+        }
         let wait = self.limiter.reserve(who, environment, call, priority, self.clock.monotonic());
         if wait.is_zero() {
-            return Ok(());
+            // While the bank is away, this makes the call the probe.
+            return match self.breaker.admit(environment, self.clock.monotonic()) {
+                Duration::ZERO => Ok(()),
+                _ => Err(Stop::Outage),
+            };
         }
         self.telemetry.metrics.limiter_waited();
         let until = self.clock.now().saturating_add(wait).unwrap_or(Timestamp::MAX);
@@ -188,10 +202,28 @@ impl Operator {
             endpoint: call.template(),
             outcome,
         });
+        let failure = result.as_ref().err().map(crate::bunq::Error::class);
+        if self.breaker.report(environment, failure, self.clock.monotonic()) {
+            self.release(environment);
+        }
         if let Err(crate::bunq::Error::Throttle { retry_after, .. }) = &result {
             self.limiter.throttled(environment, call, self.clock.monotonic() + *retry_after);
         }
         result.map_err(|source| Stop::Bank { source })
+    }
+
+    /// The bank is back: everybody who waited for it comes, spread by the limiter.
+    fn release(&self, environment: Environment) {
+        tracing::info!(environment = environment.as_str(), "the bank is back");
+        let unavailable = Reason::BankUnavailable.as_str();
+        let waits = |object: &BunqOAuthClient| object.status.as_ref().and_then(status::headline) == Some(unavailable);
+        for object in self.store.state_filter(waits) {
+            self.remember(&object.uid().unwrap_or_default(), |memory| {
+                memory.released = true;
+                memory.failures = 0;
+            });
+            self.waker.wake(&object);
+        }
     }
 
     pub(crate) fn remember<T>(&self, uid: &str, change: impl FnOnce(&mut Memory) -> T) -> T {

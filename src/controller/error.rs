@@ -110,6 +110,9 @@ pub(crate) enum Stop {
         /// Which call waits.
         call: String,
     },
+    /// The bank is away; somebody else asks now and then whether it is back.
+    #[error("call the bank: it cannot be reached")]
+    Outage,
     /// The bank answered otherwise than with success.
     #[error("call the bank")]
     Bank {
@@ -194,6 +197,7 @@ impl Stop {
             Self::UserChanged { .. } => Reason::UserChanged,
             Self::UserAlreadyClaimed { .. } => Reason::UserAlreadyClaimed,
             Self::Limit { .. } => Reason::WaitingForBankLimit,
+            Self::Outage => Reason::BankUnavailable,
             Self::Bank { source } => bank_reason(source),
             Self::ServerSignatureInvalid { .. } => Reason::ServerSignatureInvalid,
             Self::KeyPair { .. } | Self::Corrupt { .. } => Reason::OperatorStateUnreadable,
@@ -222,7 +226,8 @@ impl Stop {
             | Self::NotAnApiKey { .. }
             | Self::UserChanged { .. }
             | Self::UserAlreadyClaimed { .. } => Retry::After(Duration::from_mins(5)),
-            Self::Bank { .. }
+            Self::Outage
+            | Self::Bank { .. }
             | Self::ServerSignatureInvalid { .. }
             | Self::KeyPair { .. }
             | Self::Corrupt { .. }

@@ -99,6 +99,10 @@ pub(crate) fn of_stop(stop: &Stop, operator_namespace: &str, service_account: &s
             "the bank's signatures have been invalid for over an hour. If no proxy changes its answers, delete Secret {context}: \
              the operator then makes a new installation."
         ),
+        Stop::Outage => {
+            "bunq cannot be reached. The operator asks every 20 seconds and goes on by itself when it is back."
+                .to_owned()
+        }
         Stop::KeyPair { .. } | Stop::Corrupt { .. } => format!(
             "{}. Nothing is done on a guess. Ask the operator's admins to mend or delete this object in namespace {operator_namespace}.",
             telemetry::chain(stop)

@@ -202,8 +202,11 @@ impl Pass {
             (false, false) => Priority::Change,
             (false, true) => Priority::Resync,
         };
+        let is_released = self.operator.remember(&self.caller.uid, |memory| std::mem::take(&mut memory.released));
         match status.next_attempt_time {
-            Some(until) if is_same && self.operator.clock.now() < until.0 => Err(Stop::BackingOff { until: until.0 }),
+            Some(until) if is_same && !is_released && self.operator.clock.now() < until.0 => {
+                Err(Stop::BackingOff { until: until.0 })
+            }
             Some(_) | None => Ok(()),
         }
     }

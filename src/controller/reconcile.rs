@@ -152,6 +152,8 @@ fn tell(operator: &Operator, pass: &Pass, end: &End) -> Option<(Reason, String)>
         End::Stop(Stop::Suspended) if !is_new_or_suspended(pass) => None,
         // A look that has its turn later is no news: objects at rest do not move (protocol §9).
         End::Stop(Stop::Limit { .. }) if is_ready_as_declared(pass) => None,
+        // An outage is told once.
+        End::Stop(Stop::Outage) if is_outage_told(pass) => None,
         // Somebody else wrote in between; nothing is wrong.
         End::Stop(Stop::Kube { source, .. }) if status_code(source) == Some(409) => None,
         End::Stop(stop) => {
@@ -165,6 +167,14 @@ fn is_ready_as_declared(pass: &Pass) -> bool {
     let status = pass.object.status.as_ref();
     status.is_some_and(|status| {
         status.observed_generation == pass.object.metadata.generation && status::is_true(status, "Ready")
+    })
+}
+
+fn is_outage_told(pass: &Pass) -> bool {
+    let status = pass.object.status.as_ref();
+    status.is_some_and(|status| {
+        status.observed_generation == pass.object.metadata.generation
+            && status::headline(status) == Some(Reason::BankUnavailable.as_str())
     })
 }
 
@@ -274,6 +284,10 @@ fn appointment(operator: &Operator, pass: &Pass, end: &End, now: Timestamp) -> (
             (pass.resync_interval().saturating_sub(age), None)
         }
         End::Waiting(at, _) => until(*at),
+        // Who failed last asks next whether the bank is back.
+        End::Stop(Stop::Bank { .. }) if !probe(operator, pass).is_zero() => {
+            until(now.saturating_add(probe(operator, pass)).unwrap_or(now))
+        }
         End::Stop(stop) => match stop.retry() {
             Retry::OnChange => (SAFETY_NET, None),
             Retry::At(at) => until(at),
@@ -281,6 +295,12 @@ fn appointment(operator: &Operator, pass: &Pass, end: &End, now: Timestamp) -> (
             Retry::Backoff => until(now.saturating_add(operator.back_off(uid)).unwrap_or(now)),
         },
     }
+}
+
+/// How far off the next probe of this object's bank is; zero while the bank is there.
+fn probe(operator: &Operator, pass: &Pass) -> Duration {
+    let now = operator.clock.monotonic();
+    pass.environment.map(|environment| operator.breaker.closed_in(environment, now)).unwrap_or_default()
 }
 
 impl Operator {

@@ -18,6 +18,7 @@ mod house;
 mod http;
 mod kubectl;
 mod login;
+mod outage;
 mod output;
 mod parts;
 mod path;
@@ -61,7 +62,7 @@ fn main() -> ExitCode {
 }
 
 fn scenarios(stage: &Stage) -> Vec<Trial> {
-    let stories: [fn(&Stage) -> Vec<Trial>; 17] = [
+    let stories: [fn(&Stage) -> Vec<Trial>; 18] = [
         path::trials,
         login::trials,
         redirect_urls::trials,
@@ -75,6 +76,7 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         bad_input::trials,
         claims::trials,
         hostile_bank::trials,
+        outage::trials,
         restart::trials,
         rest::trials,
         http::trials,

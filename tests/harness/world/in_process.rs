@@ -49,6 +49,16 @@ impl Drop for EndedWithIt {
 impl World {
     /// Starts the operator inside this process, with the rights of its service account.
     pub async fn start_in_process(&self) -> Outcome<InProcess> {
+        self.start_in_process_with(LimitMode::Off).await
+    }
+
+    /// The same, and the bank keeps its limits, and so does the operator.
+    pub async fn start_in_process_within_limits(&self) -> Outcome<InProcess> {
+        self.sandbox.limit(true);
+        self.start_in_process_with(LimitMode::Bunq).await
+    }
+
+    async fn start_in_process_with(&self, limits: LimitMode) -> Outcome<InProcess> {
         let client = self.bench.control_plane().client_for(&self.kubeconfig).await?;
         let bank = Endpoints::overridden(BaseUrl::parse(&self.sandbox.base_url())?);
         let config = Config {
@@ -57,7 +67,7 @@ impl World {
             watch_namespaces: vec![self.namespace.clone()],
             production: bank.clone(),
             sandbox: bank,
-            limits: LimitMode::Off,
+            limits,
             egress_ips: Vec::new(),
             device_description: "testbed".to_owned(),
             http_address: ([127, 0, 0, 1], 0).into(),
