@@ -1,6 +1,6 @@
 //! Log in with bunq by the `oauth2` crate (5.0): its token request with the parameters where bunq documents them.
 //!
-//! ```ignore
+//! ```text
 //! let client = BasicClient::new(ClientId::new(client_id))
 //!     .set_client_secret(ClientSecret::new(client_secret))
 //!     .set_auth_type(AuthType::RequestBody)                     // no Basic header: bunq reads parameters
