@@ -122,6 +122,8 @@ enum CliError {
     Client(#[source] Box<kube::Error>),
     #[error("run the operator")]
     Run(#[source] RunError),
+    #[error("render the definition")]
+    Crd(#[source] api::RenderError),
     #[error("write to stdout")]
     Stdout(#[source] std::io::Error),
 }
@@ -136,7 +138,7 @@ pub fn definition() -> clap::Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Crd => std::io::stdout().write_all(api::crd_yaml().as_bytes()).map_err(CliError::Stdout),
+        Command::Crd => print_crd(),
         Command::Run(args) => run(*args),
     };
     match result {
@@ -147,6 +149,11 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn print_crd() -> Result<(), CliError> {
+    let yaml = api::crd_yaml().map_err(CliError::Crd)?;
+    std::io::stdout().write_all(yaml.as_bytes()).map_err(CliError::Stdout)
 }
 
 fn run(args: RunArgs) -> Result<(), CliError> {

@@ -5,6 +5,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use kube::CustomResourceExt;
 use serde_json::{Value, json};
+use thiserror::Error;
 
 use super::rules;
 use super::spec::BunqOAuthClient;
@@ -17,25 +18,31 @@ const HEADER: &str = "# Generated from src/api by `make crds`: edit there.\n";
 /// It is the derived one, and what the derive cannot say: printer columns,
 /// rules that need `metadata`, and optional fields that are left out rather
 /// than null.
-#[must_use]
-pub fn crd() -> CustomResourceDefinition {
+pub fn crd() -> Result<CustomResourceDefinition, RenderError> {
     let mut crd = BunqOAuthClient::crd();
     for version in &mut crd.spec.versions {
         version.additional_printer_columns = Some(columns());
-        complete_schema(version);
+        complete_schema(version).map_err(RenderError::Schema)?;
     }
-    crd
+    Ok(crd)
 }
 
 /// [`crd()`] as YAML, always the same bytes.
-///
-/// # Panics
-/// Never: a test renders this constant.
-#[must_use]
-#[expect(clippy::expect_used, reason = "the definition is a constant of this crate, and a test renders it")]
-pub fn crd_yaml() -> String {
-    let body = serde_saphyr::to_string(&crd()).expect("render the CRD as YAML");
-    format!("{HEADER}{body}")
+pub fn crd_yaml() -> Result<String, RenderError> {
+    let body = serde_saphyr::to_string(&crd()?).map_err(|error| RenderError::Yaml(error.to_string()))?;
+    Ok(format!("{HEADER}{body}"))
+}
+
+/// Why there is no definition. It is a constant of this crate and a test renders it, so nobody has
+/// seen this.
+#[derive(Debug, Error)]
+pub enum RenderError {
+    /// The derived schema is no schema any more after it was completed.
+    #[error("complete the derived schema")]
+    Schema(#[source] serde_json::Error),
+    /// It cannot be written as YAML.
+    #[error("render the definition as YAML: {0}")]
+    Yaml(String),
 }
 
 /// What `kubectl get` shows; the last three only with `-o wide` (C17).
@@ -61,14 +68,11 @@ fn columns() -> Vec<CustomResourceColumnDefinition> {
     ]
 }
 
-#[expect(
-    clippy::expect_used,
-    reason = "the schema is a constant of this crate, and every test of the definition reads it"
-)]
-fn complete_schema(version: &mut CustomResourceDefinitionVersion) {
+fn complete_schema(version: &mut CustomResourceDefinitionVersion) -> serde_json::Result<()> {
     let schema = version.schema.get_or_insert_default();
-    schema.open_api_v3_schema =
-        schema.open_api_v3_schema.take().map(|derived| completed(&derived).expect("complete the derived schema"));
+    let derived = schema.open_api_v3_schema.take().unwrap_or_default();
+    schema.open_api_v3_schema = Some(completed(&derived)?);
+    Ok(())
 }
 
 fn completed(derived: &JSONSchemaProps) -> serde_json::Result<JSONSchemaProps> {

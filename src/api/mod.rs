@@ -18,7 +18,7 @@ pub mod validate;
 mod tests;
 
 pub use condition::{Condition, ConditionStatus};
-pub use crd::{crd, crd_yaml};
+pub use crd::{RenderError, crd, crd_yaml};
 pub use interval::{InvalidInterval, ResyncInterval};
 pub use spec::{
     AdoptionPolicy, ApiKeySecretRef, BunqOAuthClient, BunqOAuthClientSpec, Credentials, DeletionPolicy, DesiredStatus,

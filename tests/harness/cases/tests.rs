@@ -35,7 +35,7 @@ fn refused_by_cel(case: &SpecCase, definition: &Definition) -> Vec<String> {
 }
 
 fn definition() -> Definition {
-    let crd = serde_json::to_value(api::crd()).unwrap();
+    let crd = serde_json::to_value(api::crd().unwrap()).unwrap();
     let schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone();
     Definition { rules: compile_schema(&schema), schema, validator: Validator::new() }
 }
