@@ -1,7 +1,7 @@
 //! Calls about the client: what they are asked with, and what they bring.
 
 use crate::{
-    bunq::{self, Access, Bank, Call, OauthClient, Reply, UpdateBody},
+    bunq::{self, Access, Bank, Call, Class, OauthClient, Reply, UpdateBody},
     plan::{self, CreateBody, DesiredStatus, Mutation},
 };
 
@@ -32,6 +32,49 @@ impl Ask<'_> {
             Self::Change(Mutation::AddUrl { .. }) => Call::CreateCallbackUrl,
             Self::Change(Mutation::ReplaceUrl { .. }) => Call::UpdateCallbackUrl,
             Self::Change(Mutation::RemoveUrl { .. }) => Call::DeleteCallbackUrl,
+        }
+    }
+}
+
+/// What became of a change that the bank did not accept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// The bank said no.
+    Refused,
+    /// It may have been carried out.
+    Unknown,
+    /// It certainly was not carried out, and not for what it asks.
+    NotCarriedOut,
+}
+
+impl Fate {
+    /// The fate of a change that ended like this (`F02`).
+    pub(super) fn of(error: &bunq::Error) -> Self {
+        if error.may_have_been_applied() {
+            return Self::Unknown;
+        }
+        match error.class() {
+            Class::Refused | Class::NotFound | Class::MethodNotAllowed => Self::Refused,
+            Class::Credentials
+            | Class::Session
+            | Class::DeviceExists
+            | Class::UserSessionExists
+            | Class::Throttled { .. }
+            | Class::Unavailable
+            | Class::Unexpected
+            | Class::Unverified
+            | Class::Malformed
+            | Class::Network { .. }
+            | Class::Local => Self::NotCarriedOut,
+        }
+    }
+
+    /// The word in the audit line.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Unknown => "unknown",
+            Self::NotCarriedOut => "not carried out",
         }
     }
 }

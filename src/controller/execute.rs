@@ -8,7 +8,7 @@ use kube::{
 };
 
 use super::{
-    ask::{Ask, Heard, exchange},
+    ask::{Ask, Fate, Heard, exchange},
     claim::Claim,
     error::Stop,
     finalizer,
@@ -139,15 +139,15 @@ impl Pass {
                 return Err(stop);
             }
         };
-        match source.class() {
-            Class::Refused | Class::NotFound | Class::MethodNotAllowed => {
+        match Fate::of(&source) {
+            Fate::Refused => {
                 Ok(Err(Missed::Refused(source.answer().map(|answer| answer.text.clone()).unwrap_or_default())))
             }
-            _ if source.may_have_been_applied() => {
+            Fate::Unknown => {
                 tracing::warn!(%source, "the outcome of a change at the bank is not known");
                 Ok(Err(Missed::Ambiguous))
             }
-            _ => {
+            Fate::NotCarriedOut => {
                 self.unannounce(mutation).await?;
                 Err(Stop::Bank { source })
             }
@@ -173,14 +173,7 @@ impl Pass {
     fn audit(&self, mutation: &Mutation, result: &Result<Reply<Heard>, Stop>) {
         let (outcome, request_id, response_id) = match result {
             Ok(reply) => ("accepted", Some(reply.request_id.as_str()), reply.response_id.as_deref()),
-            Err(Stop::Bank { source }) => {
-                let outcome = match source.class() {
-                    _ if source.may_have_been_applied() => "unknown",
-                    Class::Refused | Class::NotFound | Class::MethodNotAllowed => "refused",
-                    _ => "not carried out",
-                };
-                (outcome, source.request_id(), source.response_id())
-            }
+            Err(Stop::Bank { source }) => (Fate::of(source).as_str(), source.request_id(), source.response_id()),
             // Nothing was sent.
             Err(_) => return,
         };
