@@ -198,7 +198,8 @@ async fn a_control_plane_that_is_left_running_runs_on_until_its_processes_are_en
 
     kubectl.run(&["get", "namespaces"]).await.unwrap();
     for id in left {
-        let ended = std::process::Command::new("kill").arg(id.to_string()).status().unwrap();
+        // Not asked in order, an API server waits for the etcd that is gone already.
+        let ended = std::process::Command::new("kill").args(["-KILL", &id.to_string()]).status().unwrap();
         assert!(ended.success());
     }
     std::fs::remove_dir_all(folder).unwrap();
