@@ -27,18 +27,24 @@ struct State {
     next_probe: Option<Duration>,
 }
 
+impl State {
+    fn wait(&self, now: Duration) -> Duration {
+        self.next_probe.map_or(Duration::ZERO, |probe| probe.saturating_sub(now))
+    }
+}
+
 impl Breaker {
     /// Zero: go. Otherwise the bank is away and the next probe is so far off.
     #[must_use]
     pub fn closed_in(&self, environment: Environment, now: Duration) -> Duration {
-        self.with(environment, |state| state.next_probe.map_or(Duration::ZERO, |probe| probe.saturating_sub(now)))
+        self.with(environment, |state| state.wait(now))
     }
 
     /// As [`Breaker::closed_in`]; while the bank is away, zero makes the caller the probe, and
     /// everybody else waits for the next one.
     pub fn admit(&self, environment: Environment, now: Duration) -> Duration {
         self.with(environment, |state| {
-            let wait = state.next_probe.map_or(Duration::ZERO, |probe| probe.saturating_sub(now));
+            let wait = state.wait(now);
             if wait.is_zero() && state.next_probe.is_some() {
                 state.next_probe = Some(now + PROBE_EVERY);
             }

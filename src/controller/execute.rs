@@ -1,9 +1,8 @@
 //! Carries out one action: the only code that changes anything at the bank or in the cluster for
 //! an object.
 
-use k8s_openapi::api::core::v1::Secret;
 use kube::{
-    Api, ResourceExt,
+    ResourceExt,
     api::{DeleteParams, Preconditions},
 };
 
@@ -233,9 +232,7 @@ impl Pass {
 
     async fn read_output(&mut self) -> Result<Learned, Stop> {
         let namespace = self.object.namespace().unwrap_or_default();
-        let api: Api<Secret> = Api::namespaced(self.operator.client.clone(), &namespace);
-        let name = self.object.spec.output_secret_name(&self.object.name_any()).to_owned();
-        self.output = read_secret(&api, &namespace, &name).await?;
+        self.output = read_secret(&self.secrets(), &namespace, &self.output_name()).await?;
         Ok(self.judge_output())
     }
 
@@ -266,13 +263,12 @@ impl Pass {
     /// Deletes the Secret of an earlier name, if it is still ours and nobody wrote it since.
     async fn remove_leftover(&mut self, name: &str) -> Result<Learned, Stop> {
         let namespace = self.object.namespace().unwrap_or_default();
-        let found = read_secret(&self.secrets(), &namespace, name).await?;
+        let api = self.secrets();
+        let found = read_secret(&api, &namespace, name).await?;
         if let Some(secret) = found.filter(|secret| secret::is_ours(secret, &self.object)) {
             let preconditions = Preconditions { uid: secret.uid(), resource_version: secret.resource_version() };
             let params = DeleteParams::default().preconditions(preconditions);
-            let call = self.secrets();
-            let deleted =
-                kube_call("delete", || format!("Secret {namespace}/{name}"), call.delete(name, &params)).await;
+            let deleted = kube_call("delete", || format!("Secret {namespace}/{name}"), api.delete(name, &params)).await;
             absent(deleted)?;
         }
         Ok(Learned::Output(None))
@@ -286,10 +282,6 @@ impl Pass {
         }) {
             self.operator.telemetry.metrics.secret_repaired();
         }
-    }
-
-    fn secrets(&self) -> Api<Secret> {
-        Api::namespaced(self.operator.client.clone(), &self.object.namespace().unwrap_or_default())
     }
 
     fn judge_output(&self) -> Learned {

@@ -119,7 +119,6 @@ impl Pass {
         {
             return Ok(login);
         }
-        let gone = Stop::CredentialsSecretNotFound { secret: self.caller.credentials.clone() };
-        Err(std::mem::replace(&mut self.key, Err(gone)).err().unwrap_or(Stop::Gone))
+        Err(self.lack_of_key())
     }
 }

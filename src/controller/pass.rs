@@ -134,12 +134,12 @@ impl Pass {
     async fn read_secrets(&mut self) -> Result<(), Stop> {
         let namespace = self.object.namespace().unwrap_or_default();
         self.operator.watches.ensure(&namespace);
-        let api: Api<Secret> = Api::namespaced(self.operator.client.clone(), &namespace);
+        let api = self.secrets();
         match self.read_key(&api, &namespace).await {
             Err(stop @ Stop::NamespaceNotGranted { .. }) if !self.want.deleting => return Err(stop),
             key => self.key = key,
         }
-        let output = self.object.spec.output_secret_name(&self.object.name_any()).to_owned();
+        let output = self.output_name();
         let published = self.object.status.as_ref().and_then(|status| status.binding.as_ref());
         self.seen.leftover = published.map(|binding| binding.name.clone()).filter(|name| *name != output);
         match read_secret(&api, &namespace, &output).await {
@@ -154,14 +154,25 @@ impl Pass {
                 self.environment = Some(environment?);
             }
         } else if !self.want.deleting {
-            return self.stop_without_key();
+            return Err(self.lack_of_key());
         }
         Ok(())
     }
 
-    fn stop_without_key(&mut self) -> Result<(), Stop> {
+    /// Why there is no key; asked once, to end the pass with it.
+    pub(super) fn lack_of_key(&mut self) -> Stop {
         let gone = Stop::CredentialsSecretNotFound { secret: self.caller.credentials.clone() };
-        std::mem::replace(&mut self.key, Err(gone)).map(drop)
+        std::mem::replace(&mut self.key, Err(gone)).err().unwrap_or(Stop::Gone)
+    }
+
+    /// The tenant's Secrets.
+    pub(super) fn secrets(&self) -> Api<Secret> {
+        Api::namespaced(self.operator.client.clone(), &self.object.namespace().unwrap_or_default())
+    }
+
+    /// The name of the output Secret.
+    pub(super) fn output_name(&self) -> String {
+        self.object.spec.output_secret_name(&self.object.name_any()).to_owned()
     }
 
     async fn read_key(&mut self, api: &Api<Secret>, namespace: &str) -> Result<ApiKey, Stop> {
@@ -195,17 +206,19 @@ impl Pass {
     }
 
     fn respect_backoff(&mut self) -> Result<(), Stop> {
-        let status = self.object.status.clone().unwrap_or_default();
-        let is_same = status.attempted_inputs.as_deref() == Some(self.inputs().as_str());
+        let inputs = self.inputs();
+        let status = self.object.status.as_ref();
+        let is_same = status.is_some_and(|status| status.attempted_inputs.as_ref() == Some(&inputs));
+        let until = status.and_then(|status| status.next_attempt_time.as_ref()).map(|time| time.0);
         self.caller.priority = match (self.want.deleting, is_same) {
             (true, _) => Priority::Deletion,
             (false, false) => Priority::Change,
             (false, true) => Priority::Resync,
         };
         let is_released = self.operator.remember(&self.caller.uid, |memory| std::mem::take(&mut memory.released));
-        match status.next_attempt_time {
-            Some(until) if is_same && !is_released && self.operator.clock.now() < until.0 => {
-                Err(Stop::BackingOff { until: until.0 })
+        match until {
+            Some(until) if is_same && !is_released && self.operator.clock.now() < until => {
+                Err(Stop::BackingOff { until })
             }
             Some(_) | None => Ok(()),
         }
@@ -277,7 +290,7 @@ impl Pass {
             display_name: self.want.display_name.clone(),
             bound_ip: self.login.as_ref().and_then(|login| login.bound_ip.clone()),
             authorization_url,
-            secret_name: Some(self.object.spec.output_secret_name(&self.object.name_any()).to_owned()),
+            secret_name: Some(self.output_name()),
             secret_hash: self.wanted().map(|wanted| wanted.hash()),
             verified_at: self.read_at,
             client,

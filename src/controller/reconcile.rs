@@ -140,7 +140,7 @@ async fn conclude(operator: &Operator, api: &Api<BunqOAuthClient>, mut pass: Pas
 /// Reason and message of this end; `None` when the status is to stay as it is.
 fn tell(operator: &Operator, pass: &Pass, end: &End) -> Option<(Reason, String)> {
     let namespace = pass.object.namespace().unwrap_or_default();
-    let secret = format!("{namespace}/{}", pass.object.spec.output_secret_name(&pass.object.name_any()));
+    let secret = format!("{namespace}/{}", pass.output_name());
     match end {
         End::Verdict(Verdict::Released) => None,
         End::Verdict(_) if pass.want.deleting => None,
