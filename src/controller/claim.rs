@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     context_secret::{LABEL_PART, labels},
     error::Stop,
-    kube_call::{absent, failed_with, kube_call},
+    kube_call::{KubeCall, absent, failed_with, kube_call},
 };
 use crate::{api::BunqOAuthClient, bunq::Environment, plan::Journal};
 
@@ -102,7 +102,9 @@ impl Claims {
             resource_version: None,
         };
         let map = fresh.to_config_map()?;
-        let created = kube_call("create", || self.locate(&name), self.api.create(&PostParams::default(), &map)).await;
+        let created =
+            kube_call(KubeCall::CreateClaim, || self.locate(&name), self.api.create(&PostParams::default(), &map))
+                .await;
         if !failed_with(&created, 409) {
             return Claim::read(&created?);
         }
@@ -114,7 +116,7 @@ impl Claims {
             return Ok(held);
         }
         if !self.is_gone(&held.owner).await {
-            return Err(Stop::UserAlreadyClaimed { claim: self.locate(&name) });
+            return Err(Stop::UserAlreadyClaimed { claim: format!("ConfigMap {}", self.locate(&name)) });
         }
         self.store(&Claim {
             resource_version: held.resource_version,
@@ -130,14 +132,15 @@ impl Claims {
         let map = claim.to_config_map()?;
         let params = PostParams::default();
         let call = self.api.replace(&claim.name, &params, &map);
-        Claim::read(&kube_call("update", || self.locate(&claim.name), call).await?)
+        Claim::read(&kube_call(KubeCall::UpdateClaim, || self.locate(&claim.name), call).await?)
     }
 
     /// Deletes the claim, if nobody else wrote it since it was read.
     pub(crate) async fn free(&self, claim: &Claim) -> Result<(), Stop> {
         let preconditions = Preconditions { uid: claim.uid.clone(), resource_version: claim.resource_version.clone() };
         let params = DeleteParams::default().preconditions(preconditions);
-        let deleted = kube_call("delete", || self.locate(&claim.name), self.api.delete(&claim.name, &params)).await;
+        let deleted =
+            kube_call(KubeCall::DeleteClaim, || self.locate(&claim.name), self.api.delete(&claim.name, &params)).await;
         if failed_with(&deleted, 409) {
             return Ok(());
         }
@@ -148,8 +151,8 @@ impl Claims {
     /// clear answer keeps the claim.
     pub(crate) async fn is_gone(&self, owner: &Owner) -> bool {
         let api: Api<BunqOAuthClient> = Api::namespaced(self.objects.clone(), &owner.namespace);
-        let what = || format!("BunqOAuthClient {}/{}", owner.namespace, owner.name);
-        match absent(kube_call("get", what, api.get_metadata(&owner.name)).await) {
+        let located = || format!("{}/{}", owner.namespace, owner.name);
+        match absent(kube_call(KubeCall::ReadOwner, located, api.get_metadata(&owner.name)).await) {
             Ok(Some(object)) => object.metadata.uid.as_deref() != Some(owner.uid.as_str()),
             Ok(None) => true,
             Err(_) => false,
@@ -157,19 +160,19 @@ impl Claims {
     }
 
     async fn get(&self, name: &str) -> Result<Option<Claim>, Stop> {
-        let found = absent(kube_call("get", || self.locate(name), self.api.get(name)).await)?;
+        let found = absent(kube_call(KubeCall::ReadClaim, || self.locate(name), self.api.get(name)).await)?;
         found.as_ref().map(Claim::read).transpose()
     }
 
     async fn list(&self, selector: &str) -> Result<Vec<Claim>, Stop> {
         let params = ListParams::default().labels(selector);
-        let list = kube_call("list", || format!("ConfigMaps in {}", self.namespace), self.api.list(&params)).await?;
+        let list = kube_call(KubeCall::ListClaims, || format!("in {}", self.namespace), self.api.list(&params)).await?;
         // One that cannot be read keeps nobody else from theirs; its owner is told by `get`.
         Ok(list.items.iter().filter_map(|map| Claim::read(map).ok()).collect())
     }
 
     fn locate(&self, name: &str) -> String {
-        format!("ConfigMap {}/{name}", self.namespace)
+        format!("{}/{name}", self.namespace)
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 use super::{
     context_secret::{self, Stored},
     error::Stop,
-    kube_call::{absent, failed_with, kube_call},
+    kube_call::{KubeCall, absent, failed_with, kube_call},
 };
 use crate::bunq::{ApiKey, Environment, KeyPair, ServerKey};
 
@@ -82,8 +82,8 @@ impl ContextStore {
         if entry.loaded {
             return Ok(());
         }
-        let what = || format!("Secret {}", self.locate(&entry.name));
-        let secret = absent(kube_call("get", what, self.api.get(&entry.name)).await)?;
+        let name = || self.locate(&entry.name);
+        let secret = absent(kube_call(KubeCall::ReadContext, name, self.api.get(&entry.name)).await)?;
         entry.resource_version = secret.as_ref().and_then(|secret| secret.metadata.resource_version.clone());
         entry.stored = secret.as_ref().map(context_secret::from_secret).unwrap_or_default();
         entry.keys = None;
@@ -100,11 +100,12 @@ impl ContextStore {
         }
         let secret =
             context_secret::to_secret(&entry.name, entry.environment, &entry.stored, entry.resource_version.as_deref());
-        let what = || format!("Secret {}", self.locate(&entry.name));
+        let name = || self.locate(&entry.name);
         let result = if entry.resource_version.is_some() {
-            kube_call("update", what, self.api.replace(&entry.name, &PostParams::default(), &secret)).await
+            kube_call(KubeCall::UpdateContext, name, self.api.replace(&entry.name, &PostParams::default(), &secret))
+                .await
         } else {
-            kube_call("create", what, self.api.create(&PostParams::default(), &secret)).await
+            kube_call(KubeCall::CreateContext, name, self.api.create(&PostParams::default(), &secret)).await
         };
         if failed_with(&result, 409) || failed_with(&result, 404) {
             entry.loaded = false;

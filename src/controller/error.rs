@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use thiserror::Error;
 
+use super::kube_call::KubeCall;
 use crate::{
     api::Violation,
     bunq::{self, Class, Distrust},
@@ -144,23 +145,23 @@ pub(crate) enum Stop {
         reason: String,
     },
     /// A call to the API server failed.
-    #[error("{verb} {what}")]
+    #[error("{} {} {name}", call.verb(), call.kind())]
     Kube {
-        /// The verb.
-        verb: &'static str,
-        /// Kind, namespace and name.
-        what: String,
+        /// Which call.
+        call: KubeCall,
+        /// Namespace and name.
+        name: String,
         /// The answer.
         #[source]
         source: Box<kube::Error>,
     },
     /// A call to the API server did not come back.
-    #[error("{verb} {what}: no answer in {} s", after.as_secs())]
+    #[error("{} {} {name}: no answer in {} s", call.verb(), call.kind(), after.as_secs())]
     KubeTimeout {
-        /// The verb.
-        verb: &'static str,
-        /// Kind, namespace and name.
-        what: String,
+        /// Which call.
+        call: KubeCall,
+        /// Namespace and name.
+        name: String,
         /// The deadline.
         after: Duration,
     },

@@ -11,7 +11,7 @@ use super::{
     claim::Claim,
     error::Stop,
     finalizer,
-    kube_call::{absent, kube_call},
+    kube_call::{KubeCall, absent, kube_call},
     observe,
     pass::{Pass, read_secret},
     secret,
@@ -268,7 +268,8 @@ impl Pass {
         if let Some(secret) = found.filter(|secret| secret::is_ours(secret, &self.object)) {
             let preconditions = Preconditions { uid: secret.uid(), resource_version: secret.resource_version() };
             let params = DeleteParams::default().preconditions(preconditions);
-            let deleted = kube_call("delete", || format!("Secret {namespace}/{name}"), api.delete(name, &params)).await;
+            let deleted =
+                kube_call(KubeCall::DeleteLeftover, || format!("{namespace}/{name}"), api.delete(name, &params)).await;
             absent(deleted)?;
         }
         Ok(Learned::Output(None))

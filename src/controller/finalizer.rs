@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{
     error::Stop,
-    kube_call::{absent, kube_call},
+    kube_call::{KubeCall, absent, kube_call},
 };
 use crate::api::{BunqOAuthClient, FIELD_MANAGER, FINALIZER};
 
@@ -33,6 +33,6 @@ pub(crate) async fn set(
     let patch = json!({"metadata": {"resourceVersion": object.resource_version(), "finalizers": finalizers}});
     let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     let name = object.name_any();
-    let what = || format!("BunqOAuthClient {}/{name}", object.namespace().unwrap_or_default());
-    absent(kube_call("patch", what, api.patch(&name, &params, &Patch::Merge(&patch))).await)
+    let located = || format!("{}/{name}", object.namespace().unwrap_or_default());
+    absent(kube_call(KubeCall::SetFinalizer, located, api.patch(&name, &params, &Patch::Merge(&patch))).await)
 }

@@ -1,4 +1,4 @@
-//! Every call to the API server has a deadline and says what it was about (`M1`).
+//! Every call to the API server has a name and a deadline, and says what it was about (`M1`).
 
 use std::{future::Future, time::Duration};
 
@@ -7,16 +7,73 @@ use super::error::Stop;
 /// For one call, its connection included.
 const DEADLINE: Duration = Duration::from_secs(15);
 
-/// Runs one call.
+macro_rules! kube_calls {
+    ($($name:ident $verb:literal $kind:literal $meaning:literal;)+) => {
+        /// A request to the API server by name, as [`Call`](crate::bunq::Call) is for the bank. Both together
+        /// are everything that the operator can do to the world; its watches only listen.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum KubeCall {
+            $(#[doc = $meaning] $name,)+
+        }
+
+        impl KubeCall {
+            /// Every call there is.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The verb, as RBAC names it.
+            #[must_use]
+            pub fn verb(self) -> &'static str {
+                match self { $(Self::$name => $verb,)+ }
+            }
+
+            /// What is read or written, before its name.
+            #[must_use]
+            pub fn kind(self) -> &'static str {
+                match self { $(Self::$name => $kind,)+ }
+            }
+        }
+    };
+}
+
+kube_calls! {
+    ReadManifest "get" "BunqOAuthClient" "The live read that begins a pass.";
+    ReadOwner "get" "BunqOAuthClient" "Whether the owner of a claim is still there; metadata only.";
+    SetFinalizer "patch" "BunqOAuthClient" "Our finalizer comes or goes.";
+    WriteStatus "update" "status of BunqOAuthClient" "What people read.";
+    ReadSecret "get" "Secret" "A Secret of the tenant: the API key, or the published credentials.";
+    CreateOutput "create" "Secret" "The credentials are published.";
+    UpdateOutput "patch" "Secret" "The published credentials are brought back.";
+    DeleteLeftover "delete" "Secret" "The output Secret of an earlier name goes.";
+    ReadContext "get" "Secret" "Keys and session of an API key.";
+    ListContexts "list" "Secrets" "Every context, for what concerns all of them.";
+    CreateContext "create" "Secret" "A handshake begins.";
+    UpdateContext "update" "Secret" "What the bank answered in a handshake is written down.";
+    DeleteContext "delete" "Secret" "A context that nobody uses goes.";
+    ReadClaim "get" "ConfigMap" "The claim on a user.";
+    ListClaims "list" "ConfigMaps" "Claims by owner, or all of them.";
+    CreateClaim "create" "ConfigMap" "A user is claimed.";
+    UpdateClaim "update" "ConfigMap" "The journal is written, or a claim is taken over.";
+    DeleteClaim "delete" "ConfigMap" "A claim whose owner is gone is freed.";
+}
+
+impl KubeCall {
+    /// Whether it changes anything.
+    #[must_use]
+    pub fn is_write(self) -> bool {
+        !matches!(self.verb(), "get" | "list")
+    }
+}
+
+/// Runs one call. `name` says which object, with its namespace.
 pub(crate) async fn kube_call<T>(
-    verb: &'static str,
-    what: impl FnOnce() -> String,
-    call: impl Future<Output = Result<T, kube::Error>>,
+    call: KubeCall,
+    name: impl FnOnce() -> String,
+    answer: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, Stop> {
-    match tokio::time::timeout(DEADLINE, call).await {
+    match tokio::time::timeout(DEADLINE, answer).await {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(source)) => Err(Stop::Kube { verb, what: what(), source: Box::new(source) }),
-        Err(_) => Err(Stop::KubeTimeout { verb, what: what(), after: DEADLINE }),
+        Ok(Err(source)) => Err(Stop::Kube { call, name: name(), source: Box::new(source) }),
+        Err(_) => Err(Stop::KubeTimeout { call, name: name(), after: DEADLINE }),
     }
 }
 

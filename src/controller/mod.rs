@@ -36,4 +36,5 @@ mod sweep;
 mod wake;
 
 pub use context::Config;
+pub use kube_call::KubeCall;
 pub use run::{RunError, run};

@@ -12,7 +12,7 @@ use super::{
     context_secret::{self, sha256_hex},
     error::Stop,
     finalizer,
-    kube_call::{absent, failed_with, kube_call},
+    kube_call::{KubeCall, absent, failed_with, kube_call},
     login::{Caller, Login},
     observe,
     secret::{self, Wanted},
@@ -300,7 +300,7 @@ impl Pass {
 
 /// 403 means that nobody granted the namespace (D14), or that it is on its way out (kube trap 10).
 pub(super) async fn read_secret(api: &Api<Secret>, namespace: &str, name: &str) -> Result<Option<Secret>, Stop> {
-    let found = kube_call("get", || format!("Secret {namespace}/{name}"), api.get(name)).await;
+    let found = kube_call(KubeCall::ReadSecret, || format!("{namespace}/{name}"), api.get(name)).await;
     if failed_with(&found, 403) {
         return Err(Stop::NamespaceNotGranted { namespace: namespace.to_owned() });
     }

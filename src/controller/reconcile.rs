@@ -10,7 +10,7 @@ use tracing::Instrument;
 use super::{
     context::{Operator, Verified},
     error::{Retry, Stop, is_signature_trouble, status_code},
-    kube_call::{absent, failed_with, kube_call},
+    kube_call::{KubeCall, absent, failed_with, kube_call},
     message,
     pass::{End, Pass, draw},
     status::{self, Part, Report},
@@ -70,7 +70,7 @@ pub(crate) async fn reconcile(object: Arc<BunqOAuthClient>, operator: Arc<Operat
 
 async fn one_pass(operator: Arc<Operator>, namespace: String, name: String, uid: String) -> Outcome {
     let api = operator.objects(&namespace);
-    let read = kube_call("get", || format!("BunqOAuthClient {namespace}/{name}"), api.get(&name)).await;
+    let read = kube_call(KubeCall::ReadManifest, || format!("{namespace}/{name}"), api.get(&name)).await;
     let object = match absent(read) {
         Ok(Some(object)) => object,
         Ok(None) => {
@@ -255,8 +255,9 @@ async fn write_status(pass: &mut Pass, api: &Api<BunqOAuthClient>, report: &Repo
     let name = pass.object.name_any();
     let object = BunqOAuthClient { status: Some(new), ..pass.object.clone() };
     let params = PostParams { field_manager: Some(crate::api::FIELD_MANAGER.to_owned()), ..PostParams::default() };
-    let what = || format!("status of BunqOAuthClient {}", pass.caller.object);
-    let written = kube_call("update", what, api.replace_status(&name, &params, &object)).await;
+    let written =
+        kube_call(KubeCall::WriteStatus, || pass.caller.object.clone(), api.replace_status(&name, &params, &object))
+            .await;
     let is_stale = failed_with(&written, 409) || failed_with(&written, 404);
     match written {
         Ok(written) => {

@@ -14,7 +14,7 @@ use super::{
     context::Pair,
     context_secret::sha256_hex,
     error::Stop,
-    kube_call::{failed_with, kube_call},
+    kube_call::{KubeCall, failed_with, kube_call},
 };
 use crate::{
     api::{ANNOTATION_KEYS, BunqOAuthClient, FIELD_MANAGER},
@@ -111,7 +111,7 @@ impl Wanted {
             ..Secret::default()
         };
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        let created = kube_call("create", || self.locate(), api.create(&params, &secret)).await;
+        let created = kube_call(KubeCall::CreateOutput, || self.locate(), api.create(&params, &secret)).await;
         if failed_with(&created, 409) {
             return Ok(None);
         }
@@ -141,7 +141,9 @@ impl Wanted {
             "data": data,
         });
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let patched = kube_call("patch", || self.locate(), api.patch(&self.name, &params, &Patch::Merge(&patch))).await;
+        let patched =
+            kube_call(KubeCall::UpdateOutput, || self.locate(), api.patch(&self.name, &params, &Patch::Merge(&patch)))
+                .await;
         if failed_with(&patched, 409) || failed_with(&patched, 404) {
             return Ok(None);
         }
@@ -149,7 +151,7 @@ impl Wanted {
     }
 
     fn locate(&self) -> String {
-        format!("Secret {}/{}", self.namespace, self.name)
+        format!("{}/{}", self.namespace, self.name)
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
     context::Operator,
     context_secret::{LABEL_PART, PART_CONTEXT},
     error::Stop,
-    kube_call::{absent, kube_call},
+    kube_call::{KubeCall, absent, kube_call},
     status,
 };
 use crate::{bunq::Environment, plan::Reason, telemetry};
@@ -86,7 +86,12 @@ async fn sweep_contexts(
     let now = operator.clock.now();
     let api: Api<Secret> = Api::namespaced(operator.client.clone(), &operator.config.operator_namespace);
     let params = ListParams::default().labels(&format!("{LABEL_PART}={PART_CONTEXT}"));
-    let contexts = kube_call("list", || "context Secrets".to_owned(), api.list_metadata(&params)).await?;
+    let contexts = kube_call(
+        KubeCall::ListContexts,
+        || format!("in {}", operator.config.operator_namespace),
+        api.list_metadata(&params),
+    )
+    .await?;
     let uses = operator.contexts.uses().await;
     for context in contexts.items {
         let name = context.name_any();
@@ -108,7 +113,7 @@ async fn sweep_contexts(
 
 /// Ends its session, best effort, then deletes it.
 async fn drop_context(operator: &Operator, api: &Api<Secret>, name: &str) -> Result<(), Stop> {
-    let secret = absent(kube_call("get", || format!("Secret {name}"), api.get(name)).await)?;
+    let secret = absent(kube_call(KubeCall::ReadContext, || operator.contexts.locate(name), api.get(name)).await)?;
     let environment = secret.as_ref().and_then(environment);
     if let Some(environment) = environment
         && let Ok(Some(login)) = operator.login_without_key(name, environment).await
@@ -117,7 +122,8 @@ async fn drop_context(operator: &Operator, api: &Api<Secret>, name: &str) -> Res
         let _ = operator.bank(environment).close_session(&login.access()).await;
     }
     operator.contexts.forget(name).await;
-    let deleted = kube_call("delete", || format!("Secret {name}"), api.delete(name, &DeleteParams::default())).await;
+    let located = || operator.contexts.locate(name);
+    let deleted = kube_call(KubeCall::DeleteContext, located, api.delete(name, &DeleteParams::default())).await;
     absent(deleted).map(drop)
 }
 
