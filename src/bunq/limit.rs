@@ -114,10 +114,13 @@ impl Limiter {
         });
     }
 
-    /// After a restart: the last session was opened `elapsed` ago, by this process or another.
-    pub fn seed_session(&self, environment: Environment, elapsed: Duration, now: Duration) {
-        let left = window(Call::CreateSession).length.saturating_sub(elapsed);
-        self.throttled(environment, Call::CreateSession, now + left);
+    /// Another process may have made any call until `until`; the next session may be opened at
+    /// `next_session` (both monotonic).
+    pub fn follow(&self, environment: Environment, until: Duration, next_session: Duration) {
+        for call in Call::ALL {
+            let free = if call == Call::CreateSession { next_session } else { until + window(call).length };
+            self.throttled(environment, call, free);
+        }
     }
 
     fn with_lane<T>(&self, environment: Environment, call: Call, work: impl FnOnce(&mut Lane) -> T) -> T {

@@ -14,7 +14,7 @@ use kube::{
     runtime::{events::Recorder, reflector::Store},
 };
 use secrecy::SecretString;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
 use super::{
     claim::Claims, context_store::ContextStore, error::Stop, secret_watch::SecretWatches, status, wake::Waker,
@@ -106,6 +106,10 @@ pub(crate) struct Operator {
     pub(crate) breaker: Breaker,
     pub(crate) recorder: Recorder,
     pub(crate) banks: Banks,
+    /// When this process began, on the monotonic clock.
+    pub(crate) started: Duration,
+    /// Done once the windows of an earlier process are known.
+    pub(crate) followed: OnceCell<()>,
     bank_slots: Semaphore,
     memories: Mutex<HashMap<String, Memory>>,
 }
@@ -134,6 +138,8 @@ impl Operator {
             limiter: Limiter::new(config.limits),
             breaker: Breaker::default(),
             recorder: Recorder::new(client.clone(), reporter),
+            started: clock.monotonic(),
+            followed: OnceCell::new(),
             bank_slots: Semaphore::new(BANK_CALLS),
             memories: Mutex::default(),
             config,
@@ -157,8 +163,8 @@ impl Operator {
         Api::namespaced(self.client.clone(), namespace)
     }
 
-    /// Takes a slot in the bank's window, or says when to come back; never waits (D16).
-    pub(crate) fn take_turn(
+    /// Takes a slot in the bank's window, or says when to come back; never waits for it (D16).
+    pub(crate) async fn take_turn(
         &self,
         who: &str,
         environment: Environment,
@@ -168,6 +174,7 @@ impl Operator {
         if !self.breaker.closed_in(environment, self.clock.monotonic()).is_zero() {
             return Err(Stop::Outage);
         }
+        self.follow_earlier_process().await?;
         let wait = self.limiter.reserve(who, environment, call, priority, self.clock.monotonic());
         if wait.is_zero() {
             // While the bank is away, this makes the call the probe.

@@ -102,6 +102,15 @@ pub(crate) fn labels(part: &str) -> BTreeMap<String, String> {
     ])
 }
 
+/// The bank that a context Secret belongs to, if it can be read.
+pub(crate) fn environment(secret: &Secret) -> Option<Environment> {
+    match secret.data.as_ref()?.get("environment")?.0.as_slice() {
+        b"Production" => Some(Environment::Production),
+        b"Sandbox" => Some(Environment::Sandbox),
+        _ => None,
+    }
+}
+
 /// Reads a context Secret. A part that cannot be understood counts as missing, so that the
 /// handshake begins again there; the times survive (`F39`).
 pub(crate) fn from_secret(secret: &Secret) -> Stored {

@@ -5,15 +5,21 @@ use std::{collections::HashMap, sync::Arc};
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, api::PostParams};
+use kube::{
+    Api,
+    api::{ListParams, PostParams},
+};
 use tokio::sync::Mutex;
 
 use super::{
-    context_secret::{self, Stored},
+    context_secret::{self, LABEL_PART, PART_CONTEXT, Stored},
     error::Stop,
     kube_call::{KubeCall, absent, failed_with, kube_call},
 };
 use crate::bunq::{ApiKey, Environment, KeyPair, ServerKey};
+
+/// Contexts hold keys: never many of them in memory at once.
+const PAGE: u32 = 50;
 
 /// One context. Locked by whoever works on it: everybody else with the same key waits (`F18`).
 pub(crate) struct Entry {
@@ -90,6 +96,25 @@ impl ContextStore {
         entry.dirty = false;
         entry.loaded = true;
         Ok(())
+    }
+
+    /// Every context that is stored, and the bank that it belongs to.
+    pub(crate) async fn all(&self) -> Result<Vec<(Option<Environment>, Stored)>, Stop> {
+        let mut params = ListParams::default().labels(&format!("{LABEL_PART}={PART_CONTEXT}")).limit(PAGE);
+        let mut all = Vec::new();
+        loop {
+            let located = || format!("in {}", self.namespace);
+            let page = kube_call(KubeCall::ListContexts, located, self.api.list(&params)).await?;
+            all.extend(
+                page.items
+                    .iter()
+                    .map(|secret| (context_secret::environment(secret), context_secret::from_secret(secret))),
+            );
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params = params.continue_token(&token),
+                None => return Ok(all),
+            }
+        }
     }
 
     /// Writes the Secret if memory is ahead. When somebody else wrote it, memory is given up: the

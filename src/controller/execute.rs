@@ -74,7 +74,7 @@ impl Pass {
     ) -> Result<Learned, Stop> {
         if let Some(mutation) = then {
             self.log_in().await?;
-            self.take_turn(Ask::Change(mutation).call())?;
+            self.take_turn(Ask::Change(mutation).call()).await?;
             self.has_turn = true;
         }
         let claim = self.claim.as_ref().ok_or_else(|| Stop::Corrupt {
@@ -189,8 +189,8 @@ impl Pass {
         );
     }
 
-    fn take_turn(&self, call: Call) -> Result<(), Stop> {
-        self.operator.take_turn(&self.caller.uid, self.known_environment()?, call, self.caller.priority)
+    async fn take_turn(&self, call: Call) -> Result<(), Stop> {
+        self.operator.take_turn(&self.caller.uid, self.known_environment()?, call, self.caller.priority).await
     }
 
     /// One call; a session that the bank no longer accepts costs one new session and one replay
@@ -202,7 +202,7 @@ impl Pass {
         loop {
             let login = self.log_in().await?;
             if !std::mem::take(&mut self.has_turn) {
-                self.take_turn(call)?;
+                self.take_turn(call).await?;
             }
             let slot = self.operator.bank_slot().await;
             let bank = self.operator.bank(environment);
@@ -213,7 +213,7 @@ impl Pass {
             }
             match (answer, &self.key) {
                 (Err(Stop::Bank { source }), Ok(key)) if source.class() == Class::Session => {
-                    self.operator.end_session(environment, key, &login).await;
+                    self.operator.end_session(environment, key, &login).await?;
                     self.login = None;
                     if renewed {
                         return Err(self.operator.refuse_session(environment, key, &self.caller, &source).await);

@@ -44,6 +44,7 @@ impl Pass {
                 self.allow_other_user(&claim, user_id)?;
                 let new = self.operator.claims.hold(&owner, environment, user_id, &context).await?;
                 self.operator.claims.free(&claim).await?;
+                self.operator.wake_claimants();
                 new
             }
             None => self.operator.claims.hold(&owner, environment, user_id, &context).await?,

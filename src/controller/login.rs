@@ -1,7 +1,7 @@
 //! From an API key to a session, one step at a time, each written down before the next (D7,
 //! protocol §8).
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -24,9 +24,6 @@ use crate::{
 /// Refusals that are remembered: after the fifth the delay no longer grows (`S8`).
 const REFUSALS: usize = 10;
 
-/// The longest wait that a stored time can impose: a clock may have been wrong when it was written.
-const LONGEST_SESSION_WAIT: Duration = Duration::from_secs(33);
-
 /// Who logs in, for the queue and for messages.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
@@ -34,6 +31,8 @@ pub(crate) struct Caller {
     pub(crate) uid: String,
     /// Who goes first.
     pub(crate) priority: Priority,
+    /// Whether a person asked for this attempt and has had none yet.
+    pub(crate) is_asked: bool,
     /// Namespace and name of the credentials.
     pub(crate) credentials: String,
     /// Namespace and name of the manifest.
@@ -93,15 +92,21 @@ impl Operator {
         }
     }
 
-    /// The bank no longer accepts this session: the next login opens another one.
-    pub(crate) async fn end_session(&self, environment: Environment, key: &ApiKey, login: &Login) {
+    /// The bank no longer accepts this session: the next login opens another one. That is written down
+    /// first: whoever finds no live session knows that one may have been opened (see `windows`).
+    pub(crate) async fn end_session(&self, environment: Environment, key: &ApiKey, login: &Login) -> Result<(), Stop> {
         let entry = self.contexts.of_key(environment, key).await;
         let mut entry = entry.lock().await;
         let is_same = |session: &SessionRecord| session.token.expose_secret() == login.token.expose_secret();
         if entry.stored.context.session.as_ref().is_some_and(is_same) {
             entry.stored.context.session = None;
             entry.touch();
+            if let Err(stop) = self.contexts.save(&mut entry).await {
+                ContextStore::reload(&mut entry);
+                return Err(stop);
+            }
         }
+        Ok(())
     }
 
     /// A session that was opened just now and is refused all the same: trying again and again would
@@ -153,13 +158,14 @@ impl Operator {
         }
     }
 
-    /// A key that the bank refused is not tried before its time, also after a restart (`S8`).
-    /// A person's request goes first; the queue of the controller lets nothing else through.
+    /// A key that the bank refused is not tried before its time, whatever was edited meanwhile, also after a
+    /// restart (`S8`). Only a person's request goes first.
     fn await_turn_after_refusal(&self, entry: &Entry, caller: &Caller) -> Result<(), Stop> {
         match backoff::after_rejection(&entry.stored.refusals) {
-            Some(until) if until > self.clock.now() && caller.priority == Priority::Resync => {
-                Err(Stop::BackingOff { until })
-            }
+            Some(until) if until > self.clock.now() && !caller.is_asked => Err(match caller.priority {
+                Priority::Resync => Stop::BackingOff { until },
+                Priority::NewKey | Priority::Deletion | Priority::Change => self.rejected(entry, caller, until),
+            }),
             Some(_) | None => Ok(()),
         }
     }
@@ -175,7 +181,7 @@ impl Operator {
     }
 
     async fn install(&self, entry: &mut Entry, caller: &Caller) -> Result<(), Stop> {
-        self.turn(entry, Call::CreateInstallation, caller)?;
+        self.turn(entry, Call::CreateInstallation, caller).await?;
         let keys = entry.keys(|name| self.contexts.locate(name))?;
         let _slot = self.bank_slot().await;
         let reply = self
@@ -192,7 +198,7 @@ impl Operator {
     }
 
     async fn register_device(&self, entry: &mut Entry, key: &ApiKey, caller: &Caller) -> Result<(), Stop> {
-        self.turn(entry, Call::CreateDeviceServer, caller)?;
+        self.turn(entry, Call::CreateDeviceServer, caller).await?;
         let (keys, token) = self.installed(entry)?;
         let installed = installed(&keys, &token)?;
         let _slot = self.bank_slot().await;
@@ -209,8 +215,7 @@ impl Operator {
     }
 
     async fn open_session(&self, entry: &mut Entry, key: &ApiKey, caller: &Caller) -> Result<(), Stop> {
-        self.seed_session_window(entry);
-        self.turn(entry, Call::CreateSession, caller)?;
+        self.turn(entry, Call::CreateSession, caller).await?;
         let (keys, token) = self.installed(entry)?;
         let installed = installed(&keys, &token)?;
         let _slot = self.bank_slot().await;
@@ -257,7 +262,7 @@ impl Operator {
     /// Best effort: it only makes a later message better.
     async fn read_bound_ip(&self, entry: &mut Entry, caller: &Caller) {
         let Ok(login) = self.ready(entry) else { return };
-        if login.kind == UserKind::ApiKey || self.turn(entry, Call::ListCredentialIps, caller).is_err() {
+        if login.kind == UserKind::ApiKey || self.turn(entry, Call::ListCredentialIps, caller).await.is_err() {
             return;
         }
         let bank = self.bank(entry.environment);
@@ -297,20 +302,10 @@ impl Operator {
         Ok((keys, token))
     }
 
-    /// Another process, or this one before a restart, may have opened a session just now.
-    fn seed_session_window(&self, entry: &Entry) {
-        let Some(last) = entry.stored.context.last_session_at else { return };
-        let elapsed = self.clock.now().duration_since(last);
-        let elapsed = if elapsed.is_negative() { Duration::ZERO } else { elapsed.unsigned_abs() };
-        if elapsed < LONGEST_SESSION_WAIT {
-            self.limiter.seed_session(entry.environment, elapsed, self.clock.monotonic());
-        }
-    }
-
-    fn turn(&self, entry: &Entry, call: Call, caller: &Caller) -> Result<(), Stop> {
+    async fn turn(&self, entry: &Entry, call: Call, caller: &Caller) -> Result<(), Stop> {
         let is_new = entry.stored.context.device.is_none();
         let priority = if is_new { Priority::NewKey } else { caller.priority };
-        self.take_turn(&entry.name, entry.environment, call, priority)
+        self.take_turn(&entry.name, entry.environment, call, priority).await
     }
 
     /// Turns a refusal of the key into what a person needs to know, and notes the time of it.
@@ -320,6 +315,10 @@ impl Operator {
             return stop;
         }
         let until = self.note_refusal(entry);
+        self.rejected(entry, caller, until)
+    }
+
+    fn rejected(&self, entry: &Entry, caller: &Caller, until: Timestamp) -> Stop {
         let bound_ip = entry.stored.bound_ip.as_deref();
         let text = message::credentials_rejected(entry.environment, caller, bound_ip, self.clock.now());
         Stop::CredentialsRejected { text, until }

@@ -5,6 +5,7 @@
 //! | `reconcile` | the frame of a pass: live read, status, Events, next appointment |
 //! | `pass`, `identify`, `execute`, `ask`, `observe` | one pass: gather, ask the planner, carry out |
 //! | `login`, `context_store`, `context_secret` | sessions, and what survives a restart |
+//! | `windows` | what an earlier process used of the bank's limits |
 //! | `claim`, `sweep` | who may change which user's client |
 //! | `secret`, `secret_watch` | the output Secret, and news of Secrets |
 //! | `status`, `message`, `events` | what people read |
@@ -34,6 +35,7 @@ mod secret_watch;
 mod status;
 mod sweep;
 mod wake;
+mod windows;
 
 pub use context::Config;
 pub use kube_call::KubeCall;

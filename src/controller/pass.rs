@@ -68,6 +68,7 @@ impl Pass {
         let caller = Caller {
             uid: object.uid().unwrap_or_default(),
             priority: Priority::Change,
+            is_asked: false,
             object: format!("{namespace}/{}", object.name_any()),
             credentials: credentials.clone(),
             credentials_created: None,
@@ -215,6 +216,9 @@ impl Pass {
             (false, false) => Priority::Change,
             (false, true) => Priority::Resync,
         };
+        let asked = self.want.cause.requested_at.as_ref();
+        self.caller.is_asked =
+            asked.is_some() && asked != status.and_then(|status| status.last_handled_reconcile_at.as_ref());
         let is_released = self.operator.remember(&self.caller.uid, |memory| std::mem::take(&mut memory.released));
         match until {
             Some(until) if is_same && !is_released && self.operator.clock.now() < until => {

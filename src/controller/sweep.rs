@@ -14,12 +14,12 @@ use kube::{
 use super::{
     claim::Claim,
     context::Operator,
-    context_secret::{LABEL_PART, PART_CONTEXT},
+    context_secret::{self, LABEL_PART, PART_CONTEXT},
     error::Stop,
     kube_call::{KubeCall, absent, kube_call},
     status,
 };
-use crate::{bunq::Environment, plan::Reason, telemetry};
+use crate::{plan::Reason, telemetry};
 
 const EVERY: Duration = Duration::from_mins(5);
 /// A context that nobody used for so long goes (protocol §8).
@@ -46,21 +46,20 @@ pub(crate) async fn run(operator: Arc<Operator>, mut deletions: mpsc::UnboundedR
 async fn sweep(operator: &Operator, unused_since: &mut HashMap<String, Timestamp>) -> Result<(), Stop> {
     let claims = operator.claims.all().await?;
     let mut kept = Vec::with_capacity(claims.len());
-    let mut is_freed = false;
+    let mut is_open = false;
     for claim in claims {
-        if is_abandoned(operator, &claim).await {
+        let is_abandoned = is_abandoned(operator, &claim).await;
+        is_open |= is_abandoned;
+        // One with a doubt in it stays for whoever takes it over.
+        if is_abandoned && !is_in_doubt(operator, &claim) {
             operator.claims.free(&claim).await?;
             tracing::info!(claim = claim.name, "freed a claim whose owner is gone");
-            is_freed = true;
         } else {
             kept.push(claim);
         }
     }
-    if is_freed {
-        operator.waker.wake_where(&operator.store, |object| {
-            let reason = object.status.as_ref().and_then(status::ready_reason);
-            reason == Some(Reason::UserAlreadyClaimed.as_str())
-        });
+    if is_open {
+        operator.wake_claimants();
     }
     operator.watches.prune();
     operator.forget_gone();
@@ -69,13 +68,23 @@ async fn sweep(operator: &Operator, unused_since: &mut HashMap<String, Timestamp
 
 /// The cache may tell that an owner lives; only a live read may tell that it is gone.
 async fn is_abandoned(operator: &Operator, claim: &Claim) -> bool {
-    let now = operator.clock.now();
-    let doubt = claim.journal.create_sent.as_ref();
-    if doubt.is_some_and(|sent| now.duration_since(sent.at) < DOUBT) {
-        return false;
-    }
     let lives = |object: &crate::api::BunqOAuthClient| object.uid().as_deref() == Some(claim.owner.uid.as_str());
     operator.store.find(lives).is_none() && operator.claims.is_gone(&claim.owner).await
+}
+
+fn is_in_doubt(operator: &Operator, claim: &Claim) -> bool {
+    let sent = claim.journal.create_sent.as_ref();
+    sent.is_some_and(|sent| operator.clock.now().duration_since(sent.at) < DOUBT)
+}
+
+impl Operator {
+    /// Everybody who waits for a user that another object holds.
+    pub(crate) fn wake_claimants(&self) {
+        self.waker.wake_where(&self.store, |object| {
+            let reason = object.status.as_ref().and_then(status::ready_reason);
+            reason == Some(Reason::UserAlreadyClaimed.as_str())
+        });
+    }
 }
 
 async fn sweep_contexts(
@@ -114,7 +123,7 @@ async fn sweep_contexts(
 /// Ends its session, best effort, then deletes it.
 async fn drop_context(operator: &Operator, api: &Api<Secret>, name: &str) -> Result<(), Stop> {
     let secret = absent(kube_call(KubeCall::ReadContext, || operator.contexts.locate(name), api.get(name)).await)?;
-    let environment = secret.as_ref().and_then(environment);
+    let environment = secret.as_ref().and_then(context_secret::environment);
     if let Some(environment) = environment
         && let Ok(Some(login)) = operator.login_without_key(name, environment).await
     {
@@ -125,12 +134,4 @@ async fn drop_context(operator: &Operator, api: &Api<Secret>, name: &str) -> Res
     let located = || operator.contexts.locate(name);
     let deleted = kube_call(KubeCall::DeleteContext, located, api.delete(name, &DeleteParams::default())).await;
     absent(deleted).map(drop)
-}
-
-fn environment(secret: &Secret) -> Option<Environment> {
-    match secret.data.as_ref()?.get("environment")?.0.as_slice() {
-        b"Production" => Some(Environment::Production),
-        b"Sandbox" => Some(Environment::Sandbox),
-        _ => None,
-    }
 }

@@ -96,16 +96,16 @@ fn a_throttle_holds_for_everybody_and_only_for_its_call() {
 }
 
 #[test]
-fn a_restart_remembers_the_last_session() {
+fn whoever_follows_another_process_waits_for_its_windows_to_end() {
     let limiter = limiter();
-    limiter.seed_session(SANDBOX, ms(3000), ms(100));
-    let ask = |now| limiter.reserve("a", SANDBOX, SESSION, Priority::NewKey, now);
-    assert_eq!(ask(ms(100)), ms(30_000));
-    assert_eq!(ask(ms(30_100)), ms(0));
-    let limiter = self::limiter();
-    limiter.seed_session(SANDBOX, Duration::MAX, ms(100));
-    let wait = limiter.reserve("a", SANDBOX, SESSION, Priority::NewKey, ms(100));
-    assert_eq!(wait, ms(0));
+    limiter.follow(SANDBOX, ms(100), ms(30_000));
+    let ask = |call, environment| limiter.reserve("a", environment, call, Priority::NewKey, ms(100));
+    for call in Call::ALL {
+        let (_, window) = bank_window(call);
+        let wait = if call == SESSION { ms(29_900) } else { window + window / 10 };
+        assert_eq!(ask(call, SANDBOX), wait, "{call}");
+        assert_eq!(ask(call, Environment::Production), ms(0), "{call}");
+    }
 }
 
 #[test]
