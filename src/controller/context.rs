@@ -82,6 +82,7 @@ pub(crate) struct Verified {
     pub(crate) at: Timestamp,
     pub(crate) cause: plan::Cause,
     pub(crate) client: plan::Client,
+    pub(crate) bound_ip: Option<String>,
 }
 
 /// A `client_id` and its secret, from one verified read.

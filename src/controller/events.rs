@@ -1,25 +1,26 @@
 //! Events: one per change of a reason, and one per thing that happened once (C27). Publishing
 //! never fails a pass.
 
-use std::time::Duration;
-
 use kube::{
-    Resource,
+    Resource, ResourceExt,
     runtime::events::{Event, EventType},
 };
 
-use super::context::Operator;
+use super::{
+    context::Operator,
+    kube_call::{KubeCall, kube_call},
+};
 use crate::{
     api::BunqOAuthClient,
     plan::{
         Class, Reason,
         action::{News, Release},
     },
+    telemetry,
 };
 
 /// The API server refuses notes over 1 kB.
 const LONGEST_NOTE: usize = 1000;
-const DEADLINE: Duration = Duration::from_secs(5);
 
 impl Operator {
     /// The reason of Ready has changed.
@@ -104,10 +105,9 @@ impl Operator {
             secondary: None,
         };
         let reference = object.object_ref(&());
-        match tokio::time::timeout(DEADLINE, self.recorder.publish(&event, &reference)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(reason, %error, "an Event could not be published"),
-            Err(_) => tracing::debug!(reason, "an Event could not be published in time"),
+        let about = || format!("{reason} about {}/{}", object.namespace().unwrap_or_default(), object.name_any());
+        if let Err(stop) = kube_call(KubeCall::PublishEvent, about, self.recorder.publish(&event, &reference)).await {
+            tracing::debug!(error = telemetry::chain(&stop), "an Event could not be published");
         }
     }
 }

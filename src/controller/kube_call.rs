@@ -6,6 +6,8 @@ use super::error::Stop;
 
 /// For one call, its connection included.
 const DEADLINE: Duration = Duration::from_secs(15);
+/// Nobody waits long for an Event.
+const EVENT_DEADLINE: Duration = Duration::from_secs(5);
 
 macro_rules! kube_calls {
     ($($name:ident $verb:literal $kind:literal $meaning:literal;)+) => {
@@ -54,6 +56,7 @@ kube_calls! {
     CreateClaim "create" "ConfigMap" "A user is claimed.";
     UpdateClaim "update" "ConfigMap" "The journal is written, or a claim is taken over.";
     DeleteClaim "delete" "ConfigMap" "A claim whose owner is gone is freed.";
+    PublishEvent "create" "Event" "What happened is told, or told again.";
 }
 
 impl KubeCall {
@@ -61,6 +64,10 @@ impl KubeCall {
     #[must_use]
     pub fn is_write(self) -> bool {
         !matches!(self.verb(), "get" | "list")
+    }
+
+    fn deadline(self) -> Duration {
+        if self == Self::PublishEvent { EVENT_DEADLINE } else { DEADLINE }
     }
 }
 
@@ -70,10 +77,10 @@ pub(crate) async fn kube_call<T>(
     name: impl FnOnce() -> String,
     answer: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, Stop> {
-    match tokio::time::timeout(DEADLINE, answer).await {
+    match tokio::time::timeout(call.deadline(), answer).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(source)) => Err(Stop::Kube { call, name: name(), source: Box::new(source) }),
-        Err(_) => Err(Stop::KubeTimeout { call, name: name(), after: DEADLINE }),
+        Err(_) => Err(Stop::KubeTimeout { call, name: name(), after: call.deadline() }),
     }
 }
 

@@ -52,8 +52,9 @@ pub(crate) struct Pass {
     pub(super) output: Option<Secret>,
     /// Pairs that verified reads of this pass carried.
     pub(super) pairs: Vec<Pair>,
-    /// When this pass read the client.
+    /// When the client was read: by this pass, or by the one whose read it goes by.
     pub(super) read_at: Option<Timestamp>,
+    bound_ip: Option<String>,
     /// Whether the slot for the announced mutation is taken.
     pub(super) has_turn: bool,
     pub(super) caller: Caller,
@@ -83,6 +84,7 @@ impl Pass {
             output: None,
             pairs: Vec::new(),
             read_at: None,
+            bound_ip: None,
             has_turn: false,
             credentials_version: String::new(),
             caller,
@@ -242,6 +244,8 @@ impl Pass {
         if !self.want.deleting
             && let Some(verified) = verified.filter(is_fresh)
         {
+            self.read_at = Some(verified.at);
+            self.bound_ip = verified.bound_ip;
             self.seen.client = Seen::Present(verified.client);
         }
     }
@@ -278,6 +282,12 @@ impl Pass {
         Some(Wanted::new(&self.object, endpoints, &self.pair()?))
     }
 
+    /// The address that the bank bound the key to, as far as this pass or the last read knows.
+    pub(crate) fn bound_ip(&self) -> Option<String> {
+        let told = self.login.as_ref().and_then(|login| login.bound_ip.clone());
+        told.or_else(|| self.bound_ip.clone())
+    }
+
     /// What the status may tell.
     pub(crate) fn findings(&self) -> Findings {
         let client = self.seen.client.present().cloned();
@@ -292,7 +302,7 @@ impl Pass {
             oauth_client_id: self.seen.journal.oauth_client_id,
             managed_urls: self.seen.journal.managed_urls.clone(),
             display_name: self.want.display_name.clone(),
-            bound_ip: self.login.as_ref().and_then(|login| login.bound_ip.clone()),
+            bound_ip: self.bound_ip(),
             authorization_url,
             secret_name: Some(self.output_name()),
             secret_hash: self.wanted().map(|wanted| wanted.hash()),

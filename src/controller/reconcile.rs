@@ -50,7 +50,7 @@ pub(crate) async fn reconcile(object: Arc<BunqOAuthClient>, operator: Arc<Operat
     let clock = Arc::clone(&operator.clock);
     let timer = operator.telemetry.metrics.reconcile_started(move || clock.monotonic());
     let uid = object.uid().unwrap_or_default();
-    let pass = one_pass(Arc::clone(&operator), namespace, name, uid.clone());
+    let pass = Box::pin(one_pass(Arc::clone(&operator), namespace, name, uid.clone()));
     let pass = AssertUnwindSafe(tokio::time::timeout(DEADLINE, pass)).catch_unwind().instrument(span.clone());
     let outcome = match pass.await {
         Ok(Ok(outcome)) => outcome,
@@ -318,7 +318,8 @@ impl Operator {
                     memory.failures = 0;
                     memory.distrusted_since = None;
                     if let (Some(at), Some(client)) = (pass.read_at, client) {
-                        memory.verified = Some(Verified { at, cause: pass.want.cause.clone(), client });
+                        memory.verified =
+                            Some(Verified { at, cause: pass.want.cause.clone(), client, bound_ip: pass.bound_ip() });
                     }
                 }
                 End::Verdict(Verdict::Stalled(_) | Verdict::Released) => memory.verified = None,

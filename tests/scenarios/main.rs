@@ -11,6 +11,7 @@ mod bad_input;
 mod bank_client;
 mod claims;
 mod cli;
+mod crash_points;
 mod credentials;
 mod ending;
 mod hostile_bank;
@@ -62,7 +63,7 @@ fn main() -> ExitCode {
 }
 
 fn scenarios(stage: &Stage) -> Vec<Trial> {
-    let stories: [fn(&Stage) -> Vec<Trial>; 18] = [
+    let stories: [fn(&Stage) -> Vec<Trial>; 19] = [
         path::trials,
         login::trials,
         redirect_urls::trials,
@@ -78,6 +79,7 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         hostile_bank::trials,
         outage::trials,
         restart::trials,
+        crash_points::trials,
         rest::trials,
         http::trials,
         cli::trials,

@@ -41,10 +41,24 @@ impl Stage {
     where
         Play: Future<Output = Outcome> + Send,
     {
+        self.scenario_within(story, name, LONGEST, play)
+    }
+
+    /// A scenario in a world of its own that may take so long.
+    pub(crate) fn scenario_within<Play>(
+        &self,
+        story: &'static str,
+        name: &str,
+        longest: Duration,
+        play: impl FnOnce(Arc<World>) -> Play + Send + 'static,
+    ) -> Trial
+    where
+        Play: Future<Output = Outcome> + Send,
+    {
         self.with_bench(story, name, move |bench| async move {
             let world = World::new(bench, story).await?;
-            let played = timeout(LONGEST, play(Arc::clone(&world))).await;
-            let played = played.unwrap_or_else(|_| Err(format!("it did not end within {LONGEST:?}").into()));
+            let played = timeout(longest, play(Arc::clone(&world))).await;
+            let played = played.unwrap_or_else(|_| Err(format!("it did not end within {longest:?}").into()));
             world.finish(played).await
         })
     }
@@ -93,6 +107,12 @@ impl Stage {
         let bench = Arc::into_inner(bench).ok_or("a scenario still plays: its control plane ends with this process")?;
         self.runtime.block_on(bench.stop()).map_err(|error| chain(error.as_ref()))
     }
+}
+
+/// Tells a count that people want to know.
+#[expect(clippy::print_stdout, reason = "the counts are what a run is told by")]
+pub(crate) fn report(count: &str) {
+    println!("    {count}");
 }
 
 async fn start() -> Result<Arc<Bench>, String> {

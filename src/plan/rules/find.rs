@@ -36,7 +36,8 @@ pub(super) fn row(facts: &Facts<'_>) -> Option<Step> {
 
 /// The journal was lost and the status still names the client. It is taken up again, so that a
 /// client that somebody cancelled meanwhile is not replaced by a new one behind his back. As with
-/// every client that is found, nothing is cancelled by it.
+/// every client that is found, nothing is cancelled by it. Where the journal still knows of a creation,
+/// only the number in its answer was lost, and the client is the one that was made.
 fn recover(facts: &Facts<'_>) -> Option<Step> {
     let known = facts.seen.remembered.as_ref()?;
     let is_given_up = facts.seen.journal.given_up == Some(known.id);
@@ -46,10 +47,13 @@ fn recover(facts: &Facts<'_>) -> Option<Step> {
     let mut journal = facts.seen.journal.clone();
     journal.oauth_client_id = Some(known.id);
     journal.client_id.clone_from(&known.client_id);
-    journal.origin = Some(Origin::Adopted);
+    let (origin, news) = match &journal.create_sent {
+        Some(_) => (Origin::Created, News::Created { id: known.id }),
+        None => (Origin::Adopted, News::Recovered { id: known.id }),
+    };
+    journal.origin = Some(origin);
     journal.manage(&facts.want.urls);
-    let news = Some(News::Recovered { id: known.id });
-    Some(Step::Act(Action::Record { journal: Box::new(journal), then: None, news }))
+    Some(Step::Act(Action::Record { journal: Box::new(journal), then: None, news: Some(news) }))
 }
 
 fn none_active(facts: &Facts<'_>, listing: &Listing) -> Option<Step> {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bunq_oauth_operator::{
-    bunq::{BaseUrl, Endpoints, HttpOptions, HttpTransport, LimitMode},
+    bunq::{BaseUrl, BaseUrlError, Endpoints, HttpOptions, HttpTransport, LimitMode, Transport},
     clock::Clock,
     controller::{self, Config, RunError},
     telemetry::Telemetry,
@@ -27,6 +27,16 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Passes that follow from a pass begin within this time.
 const QUIET: Duration = Duration::from_millis(300);
+
+/// What the operator touches the world through.
+pub struct Seams {
+    /// The API server.
+    pub client: kube::Client,
+    /// The bank.
+    pub transport: Arc<dyn Transport>,
+    /// Time.
+    pub clock: Arc<TestClock>,
+}
 
 /// A running operator; ended when dropped.
 pub struct InProcess {
@@ -59,7 +69,20 @@ impl World {
     }
 
     async fn start_in_process_with(&self, limits: LimitMode) -> Outcome<InProcess> {
-        let client = self.bench.control_plane().client_for(&self.kubeconfig).await?;
+        let transport = HttpTransport::new(HttpOptions { ca_pem: None })?;
+        let seams =
+            Seams { client: self.operator_client().await?, transport: Arc::new(transport), clock: TestClock::new() };
+        Ok(self.start_in_process_on(seams, limits)?)
+    }
+
+    /// A client with the rights of the operator's service account.
+    pub async fn operator_client(&self) -> Outcome<kube::Client> {
+        Ok(self.bench.control_plane().client_for(&self.kubeconfig).await?)
+    }
+
+    /// Starts the operator on seams of the caller's.
+    pub fn start_in_process_on(&self, seams: Seams, limits: LimitMode) -> Result<InProcess, BaseUrlError> {
+        let Seams { client, transport, clock } = seams;
         let bank = Endpoints::overridden(BaseUrl::parse(&self.sandbox.base_url())?);
         let config = Config {
             operator_namespace: self.operator_namespace.clone(),
@@ -72,8 +95,6 @@ impl World {
             device_description: "testbed".to_owned(),
             http_address: ([127, 0, 0, 1], 0).into(),
         };
-        let transport = Arc::new(HttpTransport::new(HttpOptions { ca_pem: None })?);
-        let clock = TestClock::new();
         let monotonic = Arc::clone(&clock);
         let telemetry = Telemetry::new(move || monotonic.monotonic());
         let (stop, stopped) = oneshot::channel();
@@ -131,7 +152,9 @@ impl InProcess {
         self.sum_of("controller_runtime_reconcile_total{")
     }
 
-    fn is_working(&self) -> bool {
+    /// Whether a pass is under way.
+    #[must_use]
+    pub fn is_working(&self) -> bool {
         self.sum_of("controller_runtime_active_workers{") > 0
     }
 
@@ -139,6 +162,19 @@ impl InProcess {
         let text = self.telemetry.metrics.prometheus_text().unwrap_or_default();
         let samples = text.lines().filter(|line| line.starts_with(series));
         samples.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+    }
+
+    /// Ends it as the kernel would; returns when nothing of it runs any more.
+    pub async fn kill(self) {
+        self.task.abort();
+        // Aborted, panicked or ended: all the same now.
+        let _ = self.task.await;
+    }
+
+    /// Whether it has ended by itself.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.task.is_finished()
     }
 
     /// Ends it in order.

@@ -4,10 +4,12 @@
 use std::collections::BTreeSet;
 
 mod arrows;
+mod faults;
 mod offences;
 mod sources;
 
 use arrows::{first_names, wrong_arrows};
+use faults::every_fault_of_bank_secret_claim_and_deletion_has_a_test;
 use offences::every_rule_of_the_house_can_be_broken;
 use sources::{Source, sources};
 
@@ -23,6 +25,10 @@ pub(crate) const CHECKS: &[Check] = &[
     ("nothing_is_left_unfinished", nothing_is_left_unfinished),
     ("every_make_target_explains_itself", every_make_target_explains_itself),
     ("the_bank_emulator_shares_no_code_with_the_operator", the_bank_emulator_shares_no_code_with_the_operator),
+    (
+        "every_fault_of_bank_secret_claim_and_deletion_has_a_test",
+        every_fault_of_bank_secret_claim_and_deletion_has_a_test,
+    ),
     ("every_rule_of_the_house_can_be_broken", every_rule_of_the_house_can_be_broken),
 ];
 

@@ -1,14 +1,17 @@
 //! The checks themselves are checked: each must find a planted offence.
 
 use super::{
-    MAX_LINES, Source, UNFINISHED, recording_instruments, shared_code, too_long, unexplained_targets, unfinished,
-    verdict, wall_clocks, wrong_arrows,
+    MAX_LINES, Source, UNFINISHED, faults::proofs_in, recording_instruments, shared_code, too_long,
+    unexplained_targets, unfinished, verdict, wall_clocks, wrong_arrows,
 };
 
 type Rule = fn(&Source) -> Vec<String>;
 
 /// A planner's file: no layer may do less.
 const PLAN: &str = "src/plan/rules.rs";
+
+/// A file of scenarios.
+const STORY: &str = "tests/scenarios/output.rs";
 
 /// Rule, path, text, and how many faults it has.
 const CASES: &[(Rule, &str, &str, usize)] = &[
@@ -36,7 +39,16 @@ const CASES: &[(Rule, &str, &str, usize)] = &[
     (unexplained_targets, "Makefile", "lint: a\nother-go: ## x\n", 2),
     (shared_code, "tests/sandbox/mod.rs", "use bunq_oauth_operator::bunq;", 1),
     (shared_code, "tests/sandbox/mod.rs", "use rsa::RsaPublicKey;", 0),
+    (proofs, PLAN, "/// Heals (F27, F28).\n#[test]\nfn it_heals() {}", 2),
+    (proofs, PLAN, "/// Heals (F27).\nfn it_heals() {}\nit_heals", 0),
+    (proofs, STORY, "/// Heals (F27).\nasync fn it_heals(world: W) {}\nscenarios!(it_heals)", 1),
+    (proofs, STORY, "/// Heals (F27).\nasync fn nobody_plays_it(world: W) {}", 0),
 ];
+
+/// What counts as a test of a fault: no offence, but as easily misread.
+fn proofs(source: &Source) -> Vec<String> {
+    proofs_in(source).into_iter().map(|(fault, _)| fault).collect()
+}
 
 /// Plants offences and harmless neighbours, and expects exactly the offences.
 pub(super) fn every_rule_of_the_house_can_be_broken() -> Result<(), String> {

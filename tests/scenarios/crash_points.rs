@@ -1,0 +1,98 @@
+//! Every effect of the running operator, cut in every way: the world ends as if nothing had happened
+//! (`F01`–`F04`, `F09`, `F43`; `S1`–`S6`, `S10`, `S12`–`S15`).
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use libtest_mimic::Trial;
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
+use testbed::harness::{
+    Outcome, World,
+    crash::{Effect, Lane, Point, Reference, STORIES, Story},
+    ensure,
+    outcome::chain,
+};
+
+use crate::stage::{Stage, report};
+
+/// A story with all its cuts takes minutes.
+const LONGEST: Duration = Duration::from_mins(20);
+/// Pairs of cuts that are drawn for each story; `CRASH_PAIRS` names another number.
+const PAIRS: usize = 40;
+/// What they are drawn with; `CRASH_SEED` names another.
+const SEED: u64 = 20_261_122;
+/// Broken runs that a failure spells out.
+const EXAMPLES: usize = 3;
+/// Calls that the client knows and the operator has no need of.
+const NEVER_MADE: [Effect; 1] = [Effect::Bank(bunq_oauth_operator::bunq::Call::GetUser)];
+
+pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
+    let story = "crash_points";
+    let mut trials =
+        vec![stage.scenario_within(story, "every_effect_of_the_operator_has_a_story", LONGEST, every_effect)];
+    for played in STORIES {
+        let one = format!("one_cut_anywhere_changes_nothing_in_the_end_when_it_{}", played.name);
+        trials.push(stage.scenario_within(story, &one, LONGEST, move |world| one_cut(world, played)));
+        let two = format!("two_cuts_anywhere_change_nothing_in_the_end_when_it_{}", played.name);
+        trials.push(stage.scenario_within(story, &two, LONGEST, move |world| two_cuts(world, played)));
+    }
+    trials
+}
+
+async fn every_effect(world: Arc<World>) -> Outcome {
+    let lane = Lane::new(world);
+    let mut met: BTreeSet<Effect> = NEVER_MADE.into_iter().collect();
+    for story in STORIES {
+        met.extend(Reference::play(&lane, story).await?.effects());
+    }
+    let unmet: Vec<String> = Effect::all().filter(|effect| !met.contains(effect)).map(|it| it.to_string()).collect();
+    ensure(unmet.is_empty(), || format!("no story has {unmet:?}"))
+}
+
+async fn one_cut(world: Arc<World>, story: &'static Story) -> Outcome {
+    let lane = Lane::new(world);
+    let reference = Reference::play(&lane, story).await?;
+    let runs: Vec<Vec<Point>> = reference.points().into_iter().map(|point| vec![point]).collect();
+    let missed = play_all(&lane, &reference, &runs).await?;
+    let cut = runs.len() - missed.len();
+    report(&format!("crash points, {}: {} effects, {} runs, {cut} cuts", story.name, runs.len() / 4, runs.len()));
+    // A pass more or less is a matter of chance, and so are its reads.
+    let written: Vec<String> = missed.iter().filter(|it| it.effect.is_write()).map(ToString::to_string).collect();
+    ensure(written.is_empty() && missed.len() <= runs.len() / 10, || {
+        format!("{} of {} cuts were not made, of writes {written:?}", missed.len(), runs.len())
+    })
+}
+
+async fn two_cuts(world: Arc<World>, story: &'static Story) -> Outcome {
+    let lane = Lane::new(world);
+    let reference = Reference::play(&lane, story).await?;
+    let seed = setting("CRASH_SEED").unwrap_or(SEED);
+    let count = setting("CRASH_PAIRS").map_or(Ok(PAIRS), usize::try_from)?;
+    let points = reference.points();
+    let mut dice = StdRng::seed_from_u64(seed);
+    let mut draw = || points[dice.gen_range(0..points.len())];
+    let runs: Vec<Vec<Point>> = (0..count).map(|_| vec![draw(), draw()]).collect();
+    let missed = play_all(&lane, &reference, &runs).await?;
+    let cut = 2 * count - missed.len();
+    report(&format!("pairs of crash points, {}: {count} runs, {cut} cuts, seed {seed}", story.name));
+    Ok(())
+}
+
+/// Plays all of them, however many break, and tells which cuts found nothing to cut.
+async fn play_all(lane: &Lane, reference: &Reference, runs: &[Vec<Point>]) -> Outcome<Vec<Point>> {
+    let (mut missed, mut broken) = (Vec::new(), Vec::new());
+    for points in runs {
+        match reference.survives(lane, points).await {
+            Ok(made) => missed.extend(points.iter().filter(|point| !made.contains(point))),
+            Err(error) => broken.push(chain(error.as_ref())),
+        }
+    }
+    let told = || {
+        format!("{} of {} runs broke:\n{}", broken.len(), runs.len(), broken[..broken.len().min(EXAMPLES)].join("\n"))
+    };
+    ensure(broken.is_empty(), told)?;
+    Ok(missed)
+}
+
+fn setting(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
