@@ -115,7 +115,7 @@ impl Claims {
         if held.owner.uid == owner.uid {
             return Ok(held);
         }
-        if !self.is_gone(&held.owner).await {
+        if !self.is_gone(&held.owner).await? {
             return Err(Stop::UserAlreadyClaimed { claim: format!("ConfigMap {}", self.locate(&name)) });
         }
         self.store(&Claim {
@@ -147,16 +147,13 @@ impl Claims {
         absent(deleted).map(drop)
     }
 
-    /// Whether a live read shows that the owner is gone or was made again. Anything else than a
-    /// clear answer keeps the claim.
-    pub(crate) async fn is_gone(&self, owner: &Owner) -> bool {
+    /// Whether a live read shows that the owner is gone or was made again. Whoever does not know for
+    /// certain keeps the claim.
+    pub(crate) async fn is_gone(&self, owner: &Owner) -> Result<bool, Stop> {
         let api: Api<BunqOAuthClient> = Api::namespaced(self.objects.clone(), &owner.namespace);
         let located = || format!("{}/{}", owner.namespace, owner.name);
-        match absent(kube_call(KubeCall::ReadOwner, located, api.get_metadata(&owner.name)).await) {
-            Ok(Some(object)) => object.metadata.uid.as_deref() != Some(owner.uid.as_str()),
-            Ok(None) => true,
-            Err(_) => false,
-        }
+        let found = absent(kube_call(KubeCall::ReadOwner, located, api.get_metadata(&owner.name)).await)?;
+        Ok(found.is_none_or(|object| object.metadata.uid.as_deref() != Some(owner.uid.as_str())))
     }
 
     async fn get(&self, name: &str) -> Result<Option<Claim>, Stop> {

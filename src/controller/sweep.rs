@@ -19,24 +19,38 @@ use super::{
     kube_call::{KubeCall, absent, kube_call},
     status,
 };
-use crate::{plan::Reason, telemetry};
+use crate::{clock, plan::Reason, telemetry};
 
 const EVERY: Duration = Duration::from_mins(5);
+const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// A context that nobody used for so long goes (protocol §8).
 const UNUSED: SignedDuration = SignedDuration::from_hours(24);
 /// While a creation without an answer is younger than this, its journal is kept.
 const DOUBT: SignedDuration = SignedDuration::from_mins(5);
 
-/// Sweeps at the start, every five minutes, and whenever an object was seen to be deleted.
+/// Sweeps at the start, every five minutes, whenever an object was seen to be deleted, and when the clock
+/// jumped. A sweep that failed is tried again soon: somebody may wait for what it frees.
 pub(crate) async fn run(operator: Arc<Operator>, mut deletions: mpsc::UnboundedReceiver<()>) {
     let mut unused_since = HashMap::new();
+    let mut jumps = operator.clock.jumps();
+    let mut again_in = FIRST_RETRY;
     loop {
-        if let Err(stop) = sweep(&operator, &mut unused_since).await {
-            tracing::warn!(error = telemetry::chain(&stop), "the sweep could not be finished");
-        }
-        let deletion = tokio::time::timeout(EVERY, deletions.next()).await;
-        if matches!(deletion, Ok(None)) {
-            return;
+        let pause = match sweep(&operator, &mut unused_since).await {
+            Ok(()) => {
+                again_in = FIRST_RETRY;
+                EVERY
+            }
+            Err(stop) => {
+                tracing::warn!(error = telemetry::chain(&stop), "the sweep could not be finished");
+                let pause = again_in;
+                again_in = EVERY.min(again_in * 2);
+                pause
+            }
+        };
+        tokio::select! {
+            deletion = deletions.next() => if deletion.is_none() { return },
+            Ok(()) = jumps.changed() => {}
+            () = clock::pause(pause) => {}
         }
         // One sweep serves all deletions seen so far.
         while deletions.try_recv().is_ok() {}
@@ -46,16 +60,22 @@ pub(crate) async fn run(operator: Arc<Operator>, mut deletions: mpsc::UnboundedR
 async fn sweep(operator: &Operator, unused_since: &mut HashMap<String, Timestamp>) -> Result<(), Stop> {
     let claims = operator.claims.all().await?;
     let mut kept = Vec::with_capacity(claims.len());
-    let mut is_open = false;
+    let (mut is_open, mut failure) = (false, None);
     for claim in claims {
-        let is_abandoned = is_abandoned(operator, &claim).await;
-        is_open |= is_abandoned;
-        // One with a doubt in it stays for whoever takes it over.
-        if is_abandoned && !is_in_doubt(operator, &claim) {
-            operator.claims.free(&claim).await?;
-            tracing::info!(claim = claim.name, "freed a claim whose owner is gone");
-        } else {
-            kept.push(claim);
+        match sweep_claim(operator, &claim).await {
+            Ok(Fate::Held) => kept.push(claim),
+            Ok(Fate::Abandoned) => {
+                is_open = true;
+                kept.push(claim);
+            }
+            Ok(Fate::Freed) => {
+                is_open = true;
+                tracing::info!(claim = claim.name, "freed a claim whose owner is gone");
+            }
+            Err(stop) => {
+                kept.push(claim);
+                failure = Some(stop);
+            }
         }
     }
     if is_open {
@@ -63,13 +83,37 @@ async fn sweep(operator: &Operator, unused_since: &mut HashMap<String, Timestamp
     }
     operator.watches.prune();
     operator.forget_gone();
-    sweep_contexts(operator, &kept, unused_since).await
+    sweep_contexts(operator, &kept, unused_since).await?;
+    failure.map_or(Ok(()), Err)
+}
+
+/// What became of a claim.
+enum Fate {
+    /// Its owner lives.
+    Held,
+    /// Its owner is gone; it stays for whoever takes it over, with the doubt that is in it.
+    Abandoned,
+    /// It is gone.
+    Freed,
+}
+
+async fn sweep_claim(operator: &Operator, claim: &Claim) -> Result<Fate, Stop> {
+    if !is_abandoned(operator, claim).await? {
+        return Ok(Fate::Held);
+    }
+    if is_in_doubt(operator, claim) {
+        return Ok(Fate::Abandoned);
+    }
+    operator.claims.free(claim).await.map(|()| Fate::Freed)
 }
 
 /// The cache may tell that an owner lives; only a live read may tell that it is gone.
-async fn is_abandoned(operator: &Operator, claim: &Claim) -> bool {
+async fn is_abandoned(operator: &Operator, claim: &Claim) -> Result<bool, Stop> {
     let lives = |object: &crate::api::BunqOAuthClient| object.uid().as_deref() == Some(claim.owner.uid.as_str());
-    operator.store.find(lives).is_none() && operator.claims.is_gone(&claim.owner).await
+    if operator.store.find(lives).is_some() {
+        return Ok(false);
+    }
+    operator.claims.is_gone(&claim.owner).await
 }
 
 fn is_in_doubt(operator: &Operator, claim: &Claim) -> bool {

@@ -18,7 +18,10 @@ pub(super) async fn state(world: &World, name: &str, user: u64) -> Outcome<Value
     let mut secrets = BTreeMap::new();
     for secret in world.secrets().list(&kube::api::ListParams::default()).await?.items {
         let secret_name = secret.metadata.name.clone().unwrap_or_default();
-        if secret_name.starts_with(name) {
+        // Those of a manifest that is gone are the garbage collector's, sooner or later.
+        let owners = secret.metadata.owner_references.iter().flatten();
+        let is_of_it = owners.into_iter().any(|owner| object["metadata"]["uid"] == owner.uid.as_str());
+        if secret_name.starts_with(name) && is_of_it {
             secrets.insert(secret_name.replace(name, "{name}"), shown_secret(&secret, &clients));
         }
     }
