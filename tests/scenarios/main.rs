@@ -20,6 +20,7 @@ mod kubectl;
 mod login;
 mod outage;
 mod output;
+mod ownership;
 mod parts;
 mod path;
 #[expect(unreachable_pub, reason = "it is written to be played from a library, too")]
@@ -62,7 +63,7 @@ fn main() -> ExitCode {
 }
 
 fn scenarios(stage: &Stage) -> Vec<Trial> {
-    let stories: [fn(&Stage) -> Vec<Trial>; 18] = [
+    let stories: [fn(&Stage) -> Vec<Trial>; 19] = [
         path::trials,
         login::trials,
         redirect_urls::trials,
@@ -75,6 +76,7 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         bad_credentials::trials,
         bad_input::trials,
         claims::trials,
+        ownership::trials,
         hostile_bank::trials,
         outage::trials,
         restart::trials,
