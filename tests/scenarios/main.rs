@@ -9,8 +9,10 @@ mod afterwards;
 mod bad_credentials;
 mod bad_input;
 mod bank_client;
+mod claim_edits;
 mod claims;
 mod cli;
+mod clusters;
 mod credentials;
 mod ending;
 mod hostile_bank;
@@ -63,7 +65,7 @@ fn main() -> ExitCode {
 }
 
 fn scenarios(stage: &Stage) -> Vec<Trial> {
-    let stories: [fn(&Stage) -> Vec<Trial>; 19] = [
+    let stories: [fn(&Stage) -> Vec<Trial>; 21] = [
         path::trials,
         login::trials,
         redirect_urls::trials,
@@ -77,6 +79,8 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         bad_input::trials,
         claims::trials,
         ownership::trials,
+        claim_edits::trials,
+        clusters::trials,
         hostile_bank::trials,
         outage::trials,
         restart::trials,
