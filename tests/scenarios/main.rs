@@ -36,6 +36,8 @@ mod redirect_urls;
 mod requests;
 mod rest;
 mod restart;
+mod secret_care;
+mod secret_moves;
 mod stage;
 
 use std::{io::Write as _, process::ExitCode};
@@ -65,7 +67,7 @@ fn main() -> ExitCode {
 }
 
 fn scenarios(stage: &Stage) -> Vec<Trial> {
-    let stories: [fn(&Stage) -> Vec<Trial>; 21] = [
+    let stories: [fn(&Stage) -> Vec<Trial>; 23] = [
         path::trials,
         login::trials,
         redirect_urls::trials,
@@ -81,6 +83,8 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         ownership::trials,
         claim_edits::trials,
         clusters::trials,
+        secret_care::trials,
+        secret_moves::trials,
         hostile_bank::trials,
         outage::trials,
         restart::trials,
