@@ -1,6 +1,6 @@
 //! One pass over one object: gather, decide, act, until the planner is done or something stops it.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
@@ -50,6 +50,8 @@ pub(crate) struct Pass {
     pub(super) login: Option<Login>,
     /// The output Secret as it was last read or written.
     pub(super) output: Option<Secret>,
+    /// Output Secrets of earlier names that may still be there.
+    pub(super) leftovers: BTreeSet<String>,
     /// Pairs that verified reads of this pass carried.
     pub(super) pairs: Vec<Pair>,
     /// When this pass read the client.
@@ -80,6 +82,7 @@ impl Pass {
             claim: None,
             login: None,
             output: None,
+            leftovers: BTreeSet::new(),
             pairs: Vec::new(),
             read_at: None,
             has_turn: false,
@@ -141,7 +144,10 @@ impl Pass {
         }
         let output = self.output_name();
         let published = self.object.status.as_ref().and_then(|status| status.binding.as_ref());
-        self.seen.leftover = published.map(|binding| binding.name.clone()).filter(|name| *name != output);
+        let mut earlier = self.operator.remember(&self.caller.uid, |memory| memory.outputs.clone());
+        earlier.extend(published.map(|binding| binding.name.clone()));
+        earlier.remove(&output);
+        self.leftovers = earlier;
         match read_secret(&api, &namespace, &output).await {
             Err(Stop::NamespaceNotGranted { .. }) if self.want.deleting => {}
             found => self.output = found?,
@@ -251,6 +257,7 @@ impl Pass {
 
     /// Looks at the output Secret with the credentials that are now in hand.
     fn refresh(&mut self) {
+        self.seen.leftover = self.leftovers.first().cloned();
         let pair = self.pair();
         self.seen.pair = pair.as_ref().map(|pair| pair.client_id.clone());
         self.seen.output = match &self.output {
