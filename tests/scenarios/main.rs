@@ -14,6 +14,7 @@ mod claims;
 mod cli;
 mod clusters;
 mod credentials;
+mod deletion;
 mod ending;
 mod hostile_bank;
 mod house;
@@ -67,12 +68,13 @@ fn main() -> ExitCode {
 }
 
 fn scenarios(stage: &Stage) -> Vec<Trial> {
-    let stories: [fn(&Stage) -> Vec<Trial>; 23] = [
+    let stories: [fn(&Stage) -> Vec<Trial>; 24] = [
         path::trials,
         login::trials,
         redirect_urls::trials,
         adoption::trials,
         ending::trials,
+        deletion::trials,
         output::trials,
         kubectl::trials,
         requests::trials,
