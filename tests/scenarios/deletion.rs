@@ -218,6 +218,7 @@ async fn without_its_key_the_client_is_cancelled_by_the_open_session(world: Arc<
 }
 
 async fn without_its_key_and_session_it_is_given_up_after_ten_minutes(world: Arc<World>) -> Outcome {
+    world.sandbox.behave(|bank| bank.session_timeout = Some(600));
     let operator = world.start_in_process().await?;
     let user = published(&world).await?;
     world.delete_secret(KEY_SECRET).await?;
@@ -316,6 +317,7 @@ async fn in_a_namespace_that_took_its_grant_back_the_open_session_serves(world: 
 }
 
 async fn in_a_namespace_that_took_its_grant_back_it_is_given_up_without_a_session(world: Arc<World>) -> Outcome {
+    world.sandbox.behave(|bank| bank.session_timeout = Some(600));
     let operator = world.start_in_process().await?;
     let user = published(&world).await?;
     take_the_grant_back(&world).await?;

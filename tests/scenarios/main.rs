@@ -21,6 +21,7 @@ mod house;
 mod http;
 mod kubectl;
 mod login;
+mod namespaces;
 mod outage;
 mod output;
 mod ownership;
@@ -68,13 +69,14 @@ fn main() -> ExitCode {
 }
 
 fn scenarios(stage: &Stage) -> Vec<Trial> {
-    let stories: [fn(&Stage) -> Vec<Trial>; 24] = [
+    let stories: [fn(&Stage) -> Vec<Trial>; 25] = [
         path::trials,
         login::trials,
         redirect_urls::trials,
         adoption::trials,
         ending::trials,
         deletion::trials,
+        namespaces::trials,
         output::trials,
         kubectl::trials,
         requests::trials,

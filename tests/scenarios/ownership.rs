@@ -27,6 +27,8 @@ const ALL: usize = NAMESPACES * EACH;
 /// Half a minute for a hundred first visits on a busy machine, and as much again.
 const PATIENCE: Duration = Duration::from_mins(1);
 const SOON: Duration = Duration::from_secs(5);
+/// Moments at which an owner goes, two milliseconds apart.
+const ROUNDS: u32 = 40;
 /// The garbage collector learns of a new kind of owner within half a minute of its definition; from
 /// then on it needs a second.
 const COLLECTED: Duration = Duration::from_secs(90);
@@ -36,6 +38,7 @@ pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
         of_a_hundred_manifests_of_one_user_one_wins_and_the_others_send_nothing,
         the_next_one_takes_over_within_five_seconds_with_the_same_pair,
         an_owner_that_went_while_the_operator_was_down_is_succeeded,
+        whoever_is_being_told_while_the_owner_goes_is_not_forgotten,
         a_manifest_made_again_never_takes_the_secret_of_its_namesake,
         a_manifest_made_again_while_the_operator_was_down_ends_with_a_secret_of_its_own,
         a_manifest_with_the_policy_cancel_made_again_ends_with_a_new_client,
@@ -229,6 +232,25 @@ async fn an_owner_that_went_while_the_operator_was_down_is_succeeded(world: Arc<
     ensure(world.secret(&heir).await? == pair, || "the credentials changed".to_owned())?;
     ensure_eq(winner(&world, 9, PATIENCE).await?, heir, "the one winner")?;
     ensure_eq(world.sandbox.mutations().len(), 0, "changes at the bank")
+}
+
+/// At every moment between its first visit and its status the owner may go: the one who waits still
+/// hears of it (F32, L3).
+async fn whoever_is_being_told_while_the_owner_goes_is_not_forgotten(world: Arc<World>) -> Outcome {
+    let user = world.user().await?;
+    world.start_operator().await?;
+    world.apply_ready(&world.manifest("app-0", &json!({}))).await?;
+
+    for round in 1..=ROUNDS {
+        let (owner, heir) = (format!("app-{}", round - 1), format!("app-{round}"));
+        world.apply(&world.manifest(&heir, &json!({}))).await?;
+        tokio::time::sleep(Duration::from_millis(2) * round).await;
+        world.delete(&owner).await?;
+        world.ready_within(&heir, SOON).await?;
+    }
+
+    ensure_eq(world.sandbox.with(|bank| bank.clients_of(user.id).len()), 1, "clients")?;
+    ensure_eq(world.sandbox.mutations().len(), 1, "changes at the bank")
 }
 
 /// The UID of the object that controls a Secret.

@@ -12,6 +12,8 @@ use tokio::{
 
 /// A scenario that takes longer hangs.
 const LONGEST: Duration = Duration::from_mins(3);
+/// One that has much to set up first.
+const LONGEST_OF_ALL: Duration = Duration::from_mins(6);
 /// Building the control plane the first time takes minutes.
 const LONGEST_START: Duration = Duration::from_mins(20);
 
@@ -41,10 +43,36 @@ impl Stage {
     where
         Play: Future<Output = Outcome> + Send,
     {
+        self.scenario_within(LONGEST, story, name, play)
+    }
+
+    /// The same, with twice the time.
+    pub(crate) fn long_scenario<Play>(
+        &self,
+        story: &'static str,
+        name: &str,
+        play: impl FnOnce(Arc<World>) -> Play + Send + 'static,
+    ) -> Trial
+    where
+        Play: Future<Output = Outcome> + Send,
+    {
+        self.scenario_within(LONGEST_OF_ALL, story, name, play)
+    }
+
+    fn scenario_within<Play>(
+        &self,
+        longest: Duration,
+        story: &'static str,
+        name: &str,
+        play: impl FnOnce(Arc<World>) -> Play + Send + 'static,
+    ) -> Trial
+    where
+        Play: Future<Output = Outcome> + Send,
+    {
         self.with_bench(story, name, move |bench| async move {
             let world = World::new(bench, story).await?;
-            let played = timeout(LONGEST, play(Arc::clone(&world))).await;
-            let played = played.unwrap_or_else(|_| Err(format!("it did not end within {LONGEST:?}").into()));
+            let played = timeout(longest, play(Arc::clone(&world))).await;
+            let played = played.unwrap_or_else(|_| Err(format!("it did not end within {longest:?}").into()));
             world.finish(played).await
         })
     }
