@@ -34,6 +34,8 @@ pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
         an_emptied_journal_is_filled_again_from_the_status,
         an_unreadable_claim_stops_everything_until_it_is_mended,
         an_unreadable_claim_may_be_deleted,
+        an_unreadable_claim_holds_a_cancellation_until_it_is_mended,
+        whoever_cancels_nothing_goes_whatever_the_claim_says,
     )
 }
 
@@ -242,4 +244,41 @@ async fn an_unreadable_claim_may_be_deleted(world: Arc<World>) -> Outcome {
 
     ensure(is_ready(&again), || "it is not Ready".to_owned())?;
     nothing_is_lost(&world, &user, secret.as_ref()).await
+}
+
+/// A published manifest with the policy `Cancel`, deleted while its claim is unreadable.
+async fn deleted_with_an_unreadable_claim(world: &World) -> Outcome<User> {
+    let user = world.user().await?;
+    world.start_operator().await?;
+    world.apply_ready(&world.manifest("my-app", &json!({"deletionPolicy": "Cancel"}))).await?;
+    world.sandbox.clear_calls();
+    is_unreadable(world, &user, &json!({"userId": "one"}), "1").await?;
+    world.delete("my-app").await?;
+    world.until("my-app", "deleted", |object| !object["metadata"]["deletionTimestamp"].is_null()).await?;
+    world.annotate("my-app", "reconcile.fluxcd.io/requestedAt", "2").await?;
+    world.until("my-app", "asked again", |object| object["status"]["lastHandledReconcileAt"] == "2").await?;
+    ensure_eq(world.sandbox.calls().len(), 0, "calls to the bank")?;
+    Ok(user)
+}
+
+async fn an_unreadable_claim_holds_a_cancellation_until_it_is_mended(world: Arc<World>) -> Outcome {
+    let user = deleted_with_an_unreadable_claim(&world).await?;
+
+    edit(&world, &user, &json!({"userId": user.id.to_string()})).await?;
+    world.annotate("my-app", "reconcile.fluxcd.io/requestedAt", "3").await?;
+    world.gone("my-app").await?;
+
+    ensure_eq(world.sandbox.with(|bank| bank.active_clients(user.id).len()), 0, "ACTIVE clients")
+}
+
+/// With the policy `Retain`, or suspended, nothing has to be known (D6, L4).
+async fn whoever_cancels_nothing_goes_whatever_the_claim_says(world: Arc<World>) -> Outcome {
+    let user = deleted_with_an_unreadable_claim(&world).await?;
+
+    let retain = Patch::Merge(json!({"spec": {"deletionPolicy": "Retain"}}));
+    world.objects().patch("my-app", &PatchParams::default(), &retain).await?;
+    world.gone("my-app").await?;
+
+    ensure_eq(world.sandbox.calls().len(), 0, "calls to the bank")?;
+    ensure_eq(world.sandbox.with(|bank| bank.active_clients(user.id).len()), 1, "ACTIVE clients")
 }
