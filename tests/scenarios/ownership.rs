@@ -27,8 +27,8 @@ const ALL: usize = NAMESPACES * EACH;
 /// Half a minute for a hundred first visits on a busy machine, and as much again.
 const PATIENCE: Duration = Duration::from_mins(1);
 const SOON: Duration = Duration::from_secs(5);
-/// Moments at which an owner goes, two milliseconds apart.
-const ROUNDS: u32 = 40;
+/// Moments at which an owner goes, four milliseconds apart.
+const ROUNDS: u32 = 20;
 /// The garbage collector learns of a new kind of owner within half a minute of its definition; from
 /// then on it needs a second.
 const COLLECTED: Duration = Duration::from_secs(90);
@@ -244,7 +244,7 @@ async fn whoever_is_being_told_while_the_owner_goes_is_not_forgotten(world: Arc<
     for round in 1..=ROUNDS {
         let (owner, heir) = (format!("app-{}", round - 1), format!("app-{round}"));
         world.apply(&world.manifest(&heir, &json!({}))).await?;
-        tokio::time::sleep(Duration::from_millis(2) * round).await;
+        tokio::time::sleep(Duration::from_millis(4) * round).await;
         world.delete(&owner).await?;
         world.ready_within(&heir, SOON).await?;
     }
