@@ -70,7 +70,7 @@ async fn settle_in(world: &World, number: usize) -> Outcome<Tenant> {
         "stringData": {"api-key": user.api_key},
     });
     deployment::apply(&world.admin(), &key).await?;
-    let cancels = number % 2 == 0;
+    let cancels = number.is_multiple_of(2);
     let policy = if cancels { "Cancel" } else { "Retain" };
     let mut manifest = world.manifest("my-app", &json!({"deletionPolicy": policy}));
     manifest["metadata"]["namespace"] = json!(namespace);

@@ -155,11 +155,11 @@ async fn a_secret_that_another_controller_took_over_is_never_touched_again(world
     let uid = deployment::apply(&world.admin(), &taker).await?.metadata.uid;
     let owner = json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "taker", "uid": uid, "controller": true}]);
 
-    let taken = watch.edit("my-app", &json!({"metadata": {"ownerReferences": owner}})).await?;
+    let theirs = watch.edit("my-app", &json!({"metadata": {"ownerReferences": owner}})).await?;
     world.reason("my-app", "SecretNotOwned").await?;
     let elsewhere = json!({"redirectUrl": "https://myapp.com/elsewhere"});
     world.apply_reason(&world.manifest("my-app", &elsewhere), "SecretNotOwned").await?;
-    watch.ensure_untouched(&taken).await?;
+    watch.ensure_untouched(&theirs).await?;
     ensure_eq(world.sandbox.mutations().len(), 0, "changes at the bank while there is no place for the pair")?;
 
     world.delete_secret("my-app").await?;
