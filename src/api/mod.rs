@@ -48,6 +48,9 @@ pub const ANNOTATION_CONFIRM_CANCEL: &str = "bunq-operator.io/confirm-cancel";
 /// On the output Secret: the data keys the operator wrote, so that a renamed
 /// key does not leave its old value behind (design D12).
 pub const ANNOTATION_KEYS: &str = "bunq-operator.io/keys";
+/// On the output Secret: the hash of the pair that was published, so that an
+/// edited one is never taken for the bank's (S4).
+pub const ANNOTATION_PAIR: &str = "bunq-operator.io/pair-hash";
 /// The finalizer of `deletionPolicy: Cancel` (design D6).
 pub const FINALIZER: &str = "bunq-operator.io/cancel-client";
 /// The name under which every write of this operator stands in

@@ -1,7 +1,7 @@
 //! What every pass shares.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     future::Future,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
@@ -68,6 +68,9 @@ pub(crate) struct Memory {
     pub(crate) verified: Option<Verified>,
     /// The last pair that a verified read carried; wiped on drop.
     pub(crate) pair: Option<Pair>,
+    /// The names of the output Secrets that were written: the status tells of the last one only
+    /// when its pass came to an end.
+    pub(crate) outputs: BTreeSet<String>,
     /// Passes that failed in a row.
     pub(crate) failures: u32,
     /// Since when the bank's signatures have been invalid.

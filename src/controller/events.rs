@@ -85,6 +85,8 @@ impl Operator {
                 format!("the OAuth client at bunq may still be ACTIVE: {why}; cancel it in the bunq app"),
             ),
         };
+        // In a namespace that is going away no Event can be made: this line is all that stays.
+        tracing::info!(reason, note, "the finalizer goes");
         self.tell(object, type_, reason, "Delete", &note).await;
     }
 

@@ -239,6 +239,7 @@ impl Pass {
     async fn create_output(&mut self) -> Result<Learned, Stop> {
         let api = self.secrets();
         let wanted = self.wanted().ok_or_else(mixed_up)?;
+        self.remember_output();
         match wanted.create(&api).await? {
             Some(secret) => self.output = Some(secret),
             // Somebody was faster: look at what is there now.
@@ -272,7 +273,15 @@ impl Pass {
                 kube_call(KubeCall::DeleteLeftover, || format!("{namespace}/{name}"), api.delete(name, &params)).await;
             absent(deleted)?;
         }
+        self.leftovers.remove(name);
+        self.operator.remember(&self.caller.uid, |memory| memory.outputs.remove(name));
         Ok(Learned::Output(None))
+    }
+
+    /// Whatever becomes of this pass, the next one knows that there is a Secret of this name.
+    fn remember_output(&self) {
+        let name = self.output_name();
+        self.operator.remember(&self.caller.uid, |memory| memory.outputs.insert(name));
     }
 
     /// A Secret that this very generation had published already was lost or changed.

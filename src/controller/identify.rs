@@ -8,7 +8,7 @@ use super::{
     pass::Pass,
 };
 use crate::{
-    bunq::{Environment, UserKind},
+    bunq::{ApiKey, Environment, UserKind},
     plan::Remembered,
 };
 
@@ -19,7 +19,7 @@ impl Pass {
         let owner = Owner::of(&self.object);
         let known = self.operator.claims.of(&owner, self.claim_hint()).await?;
         if self.want.deleting {
-            self.environment = self.environment.or(known.as_ref().map(|claim| claim.environment));
+            self.pin(known.as_ref());
             self.adopt_claim(known);
             return Ok(());
         }
@@ -51,6 +51,23 @@ impl Pass {
         };
         self.adopt_claim(Some(claim));
         Ok(())
+    }
+
+    /// What is deleted is where the claim says, whatever the key is for: one of another environment
+    /// is as good as none.
+    fn pin(&mut self, claim: Option<&Claim>) {
+        let Some(wanted) = claim.map(|claim| claim.environment) else { return };
+        self.environment = Some(wanted);
+        if let Ok(found) = self.key.as_ref().map(ApiKey::environment)
+            && found != wanted
+        {
+            self.key = Err(Stop::EnvironmentMismatch {
+                wanted: wanted.as_str(),
+                found: found.as_str(),
+                pinned: true,
+                secret: self.caller.credentials.clone(),
+            });
+        }
     }
 
     fn claim_hint(&self) -> Option<(Environment, u64)> {

@@ -1,6 +1,6 @@
 //! One pass over one object: gather, decide, act, until the planner is done or something stops it.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
@@ -50,6 +50,8 @@ pub(crate) struct Pass {
     pub(super) login: Option<Login>,
     /// The output Secret as it was last read or written.
     pub(super) output: Option<Secret>,
+    /// Output Secrets of earlier names that may still be there.
+    pub(super) leftovers: BTreeSet<String>,
     /// Pairs that verified reads of this pass carried.
     pub(super) pairs: Vec<Pair>,
     /// When the client was read: by this pass, or by the one whose read it goes by.
@@ -82,6 +84,7 @@ impl Pass {
             claim: None,
             login: None,
             output: None,
+            leftovers: BTreeSet::new(),
             pairs: Vec::new(),
             read_at: None,
             bound_ip: None,
@@ -108,11 +111,13 @@ impl Pass {
         if self.want.suspended && !self.want.deleting {
             return Err(Stop::Suspended);
         }
-        self.check_manifest()?;
-        self.read_secrets().await?;
-        self.respect_backoff()?;
-        self.identify().await?;
-        self.recall();
+        if !self.is_let_go() {
+            self.check_manifest()?;
+            self.read_secrets().await?;
+            self.respect_backoff()?;
+            self.identify().await?;
+            self.recall();
+        }
         for _ in 0..LONGEST_PASS {
             self.refresh();
             match plan::next(&self.want, &self.seen, self.operator.clock.now()) {
@@ -123,6 +128,12 @@ impl Pass {
         }
         // Never seen; if the rules ever went round in circles, the bank is not to pay for it.
         Err(Stop::Corrupt { what: self.caller.object.clone(), reason: format!("no end after {LONGEST_PASS} actions") })
+    }
+
+    /// Whether it goes without a call: then nothing has to be known, and nothing can stand in its way
+    /// (D6, `L4`).
+    fn is_let_go(&self) -> bool {
+        self.want.deleting && (!self.want.cancel_on_delete || self.want.suspended)
     }
 
     /// The rules of the definition once more: an old object may have been stored under other rules.
@@ -144,7 +155,10 @@ impl Pass {
         }
         let output = self.output_name();
         let published = self.object.status.as_ref().and_then(|status| status.binding.as_ref());
-        self.seen.leftover = published.map(|binding| binding.name.clone()).filter(|name| *name != output);
+        let mut earlier = self.operator.remember(&self.caller.uid, |memory| memory.outputs.clone());
+        earlier.extend(published.map(|binding| binding.name.clone()));
+        earlier.remove(&output);
+        self.leftovers = earlier;
         match read_secret(&api, &namespace, &output).await {
             Err(Stop::NamespaceNotGranted { .. }) if self.want.deleting => {}
             found => self.output = found?,
@@ -259,6 +273,7 @@ impl Pass {
 
     /// Looks at the output Secret with the credentials that are now in hand.
     fn refresh(&mut self) {
+        self.seen.leftover = self.leftovers.first().cloned();
         let pair = self.pair();
         self.seen.pair = pair.as_ref().map(|pair| pair.client_id.clone());
         self.seen.output = match &self.output {

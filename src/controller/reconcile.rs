@@ -272,8 +272,21 @@ async fn write_status(pass: &mut Pass, api: &Api<BunqOAuthClient>, report: &Repo
     }
 }
 
-/// When the next pass is due, and whether the status should say so.
+/// When the next pass is due, and whether the status should say so. A deletion is never looked at
+/// later than when it is given up (`L4`).
 fn appointment(operator: &Operator, pass: &Pass, end: &End, now: Timestamp) -> (Duration, Option<Timestamp>) {
+    let (again_in, next_attempt) = usual_appointment(operator, pass, end, now);
+    let deadline = pass.seen.journal.deletion_deadline();
+    match deadline.filter(|deadline| pass.want.deleting && *deadline > now) {
+        Some(deadline) => (
+            again_in.min(deadline.duration_since(now).unsigned_abs()),
+            next_attempt.map(|attempt| attempt.min(deadline)),
+        ),
+        None => (again_in, next_attempt),
+    }
+}
+
+fn usual_appointment(operator: &Operator, pass: &Pass, end: &End, now: Timestamp) -> (Duration, Option<Timestamp>) {
     let uid = &pass.caller.uid;
     let until = |at: Timestamp| (at.duration_since(now).max(jiff::SignedDuration::ZERO).unsigned_abs(), Some(at));
     match end {

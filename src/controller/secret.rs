@@ -17,7 +17,7 @@ use super::{
     kube_call::{KubeCall, failed_with, kube_call},
 };
 use crate::{
-    api::{ANNOTATION_KEYS, BunqOAuthClient, FIELD_MANAGER},
+    api::{ANNOTATION_KEYS, ANNOTATION_PAIR, BunqOAuthClient, FIELD_MANAGER},
     bunq::Endpoints,
     plan::Output,
 };
@@ -57,6 +57,7 @@ impl Wanted {
         let mut annotations = output.annotations;
         let keys: Vec<&str> = data.keys().map(String::as_str).collect();
         annotations.insert(ANNOTATION_KEYS.to_owned(), keys.join(","));
+        annotations.insert(ANNOTATION_PAIR.to_owned(), hash_of([&pair.client_id, pair.secret.expose_secret()]));
         let mut labels = output.labels;
         for (key, value) in [("managed-by", FIELD_MANAGER), ("name", "bunq-oauth-client"), ("part-of", "bunq")] {
             labels.insert(format!("app.kubernetes.io/{key}"), value.to_owned());
@@ -73,14 +74,7 @@ impl Wanted {
 
     /// A hash of the data: it changes if and only if the data does.
     pub(crate) fn hash(&self) -> String {
-        let mut bytes = zeroize::Zeroizing::new(Vec::new());
-        for (key, value) in &self.data {
-            for part in [key.as_bytes(), value.0.as_slice()] {
-                bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
-                bytes.extend_from_slice(part);
-            }
-        }
-        sha256_hex(&bytes)
+        hash_of(self.data.iter().flat_map(|(key, value)| [key.as_bytes(), value.0.as_slice()]))
     }
 
     /// Whether `secret` is as it should be; what others added to it does not matter.
@@ -155,6 +149,17 @@ impl Wanted {
     }
 }
 
+/// A hash that tells the parts apart.
+fn hash_of(parts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> String {
+    let mut bytes = zeroize::Zeroizing::new(Vec::new());
+    for part in parts {
+        let part = part.as_ref();
+        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(part);
+    }
+    sha256_hex(&bytes)
+}
+
 /// The keys that we wrote into `secret`, by its annotation.
 fn written_keys(secret: &Secret) -> impl Iterator<Item = &str> {
     let keys = secret.annotations().get(ANNOTATION_KEYS).map(String::as_str).unwrap_or_default();
@@ -174,8 +179,9 @@ pub(crate) fn judge(secret: &Secret, object: &BunqOAuthClient, wanted: Option<&W
     Output::Ours { current }
 }
 
-/// The credentials that a Secret of ours holds. They serve when the bank does not show the secret
-/// again: a read without it never overwrites a good one (protocol §7).
+/// The credentials that a Secret of ours holds, if they are those that were published. They serve
+/// when the bank does not show the secret again: a read without it never overwrites a good one
+/// (protocol §7), and an edited one is never taken for the bank's (`S4`).
 pub(crate) fn published_pair(secret: &Secret, object: &BunqOAuthClient) -> Option<Pair> {
     if !is_ours(secret, object) {
         return None;
@@ -185,7 +191,9 @@ pub(crate) fn published_pair(secret: &Secret, object: &BunqOAuthClient) -> Optio
         let bytes = &secret.data.as_ref()?.get(key)?.0;
         std::str::from_utf8(bytes).ok().filter(|text| !text.is_empty())
     };
-    Some(Pair { client_id: text(&names.client_id)?.to_owned(), secret: text(&names.client_secret)?.into() })
+    let (client_id, client_secret) = (text(&names.client_id)?, text(&names.client_secret)?);
+    let is_as_published = secret.annotations().get(ANNOTATION_PAIR) == Some(&hash_of([client_id, client_secret]));
+    is_as_published.then(|| Pair { client_id: client_id.to_owned(), secret: client_secret.into() })
 }
 
 /// Ours: its controller is this very object, by UID (`S5`, `F06`).
@@ -280,6 +288,17 @@ mod tests {
         assert_eq!(judge(&secret, &object, Some(&wanted)), Output::Foreign);
         secret.metadata.owner_references = None;
         assert_eq!(judge(&secret, &object, None), Output::Foreign);
+        assert!(published_pair(&secret, &object).is_none());
+    }
+
+    #[test]
+    fn only_the_pair_that_was_published_is_taken_from_a_secret() {
+        let object = object(&json!({}));
+        let mut secret = published(&wanted(&object));
+        assert!(published_pair(&secret, &object).is_some());
+        secret.data.as_mut().unwrap().insert("redirect_uri".to_owned(), ByteString(b"edited".to_vec()));
+        assert!(published_pair(&secret, &object).is_some());
+        secret.data.as_mut().unwrap().insert("client_secret".to_owned(), ByteString(b"edited".to_vec()));
         assert!(published_pair(&secret, &object).is_none());
     }
 

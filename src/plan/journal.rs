@@ -1,10 +1,12 @@
 //! What must survive a crash: written before the call it speaks of (protocol §1).
 
-use jiff::Timestamp;
+use jiff::{Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
 
 /// Redirect URLs remembered as ours, at most; the oldest go first.
 const MANAGED_URLS: usize = 200;
+/// How long a cancellation is tried, from the first attempt.
+const DEADLINE_MINUTES: i64 = 10;
 
 /// The memory of everything sent to the bank for one bunq user.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -182,6 +184,12 @@ pub struct Write {
 }
 
 impl Journal {
+    /// When a deletion that was begun is given up (protocol §10).
+    #[must_use]
+    pub fn deletion_deadline(&self) -> Option<Timestamp> {
+        self.deletion_started?.checked_add(DEADLINE_MINUTES.minutes()).ok()
+    }
+
     /// The last write to `target`.
     #[must_use]
     pub fn write(&self, target: &Target) -> Option<&Write> {

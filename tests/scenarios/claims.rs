@@ -51,7 +51,7 @@ async fn a_loser_that_goes_cancels_nothing(world: Arc<World>) -> Outcome {
     world.delete("second").await?;
     world.gone("second").await?;
 
-    ensure_eq(world.sandbox.mutations().len(), 0, "changes at the bank")?;
+    ensure_eq(world.sandbox.calls().len(), 0, "calls to the bank")?;
     ensure_eq(world.sandbox.with(|bank| bank.active_clients(user.id).len()), 1, "ACTIVE clients")
 }
 

@@ -125,7 +125,8 @@ async fn a_suspended_manifest_is_deleted_without_a_call(world: Arc<World>) -> Ou
     world.gone("my-app").await?;
 
     ensure_eq(world.sandbox.calls().len(), 0, "calls to the bank")?;
-    ensure_eq(at_the_bank(&world, user.id), [ClientStatus::Active], "the client at the bank")
+    ensure_eq(at_the_bank(&world, user.id), [ClientStatus::Active], "the client at the bank")?;
+    world.event("my-app", "ClientRetained").await.map(drop)
 }
 
 /// The Secret is collected and the claim is freed. The garbage collector learns of a new kind of

@@ -9,18 +9,23 @@ mod afterwards;
 mod bad_credentials;
 mod bad_input;
 mod bank_client;
+mod claim_edits;
 mod claims;
 mod cli;
+mod clusters;
 mod crash_points;
 mod credentials;
+mod deletion;
 mod ending;
 mod hostile_bank;
 mod house;
 mod http;
 mod kubectl;
 mod login;
+mod namespaces;
 mod outage;
 mod output;
+mod ownership;
 mod parts;
 mod path;
 #[expect(unreachable_pub, reason = "it is written to be played from a library, too")]
@@ -34,6 +39,8 @@ mod redirect_urls;
 mod requests;
 mod rest;
 mod restart;
+mod secret_care;
+mod secret_moves;
 mod stage;
 
 use std::{io::Write as _, process::ExitCode};
@@ -63,12 +70,14 @@ fn main() -> ExitCode {
 }
 
 fn scenarios(stage: &Stage) -> Vec<Trial> {
-    let stories: [fn(&Stage) -> Vec<Trial>; 19] = [
+    let stories: &[fn(&Stage) -> Vec<Trial>] = &[
         path::trials,
         login::trials,
         redirect_urls::trials,
         adoption::trials,
         ending::trials,
+        deletion::trials,
+        namespaces::trials,
         output::trials,
         kubectl::trials,
         requests::trials,
@@ -76,6 +85,11 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         bad_credentials::trials,
         bad_input::trials,
         claims::trials,
+        ownership::trials,
+        claim_edits::trials,
+        clusters::trials,
+        secret_care::trials,
+        secret_moves::trials,
         hostile_bank::trials,
         outage::trials,
         restart::trials,

@@ -1,16 +1,11 @@
 //! What becomes of the client when its manifest goes (protocol §10).
 
-use jiff::ToSpan;
-
 use super::{Facts, status::cancel};
 use crate::plan::{
     action::{Action, Release, Step, Verdict},
     journal::Origin,
     model::{Client, ClientStatus, Listing, Seen},
 };
-
-/// How long a cancellation is tried, from the first attempt.
-const DEADLINE_MINUTES: i64 = 10;
 
 /// Cancels the client if that was asked for and is ours to do; then the manifest may go.
 pub(super) fn row(facts: &Facts<'_>) -> Option<Step> {
@@ -43,12 +38,11 @@ fn release(facts: &Facts<'_>) -> Result<Step, Release> {
     if journal.origin == Some(Origin::Adopted) && !is_confirmed {
         return Err(Release::NotConfirmed { client_id });
     }
-    let Some(started) = journal.deletion_started else {
+    let Some(deadline) = journal.deletion_deadline() else {
         let mut journal = journal.clone();
         journal.deletion_started = Some(facts.now);
         return Ok(Step::Act(Action::Record { journal: Box::new(journal), then: None, news: None }));
     };
-    let deadline = started.saturating_add(DEADLINE_MINUTES.minutes()).unwrap_or(facts.now);
     let is_over = deadline <= facts.now;
     match (&facts.seen.client, facts.client()) {
         (Seen::Absent, _) => Err(Release::NothingToCancel),

@@ -2,6 +2,7 @@
 //! a bank, and a witness who judges every status.
 
 mod in_process;
+mod neighbours;
 mod objects;
 mod operator;
 mod secrets;
@@ -52,6 +53,12 @@ pub struct World {
 impl World {
     /// Installs the operator's rights, opens a tenant's namespace that grants access, and a bank.
     pub async fn new(bench: Arc<Bench>, story: &str) -> Outcome<Arc<Self>> {
+        let sandbox = Sandbox::start(sandbox::Options::default()).await?;
+        bench.remember_bank(sandbox.clone());
+        Self::with_bank(bench, story, sandbox).await
+    }
+
+    async fn with_bank(bench: Arc<Bench>, story: &str, sandbox: Sandbox) -> Outcome<Arc<Self>> {
         let name = bench.name_a_world(story);
         let (operator_namespace, namespace) = (format!("op-{name}"), format!("shop-{name}"));
         let admin = bench.admin();
@@ -61,8 +68,6 @@ impl World {
         deployment::apply(&admin, &deployment::namespace(&namespace)).await?;
         deployment::apply(&admin, &deployment::tenant_binding(&namespace, &operator_namespace)).await?;
         let kubeconfig = bench.control_plane().service_account_kubeconfig(&operator_namespace, SERVICE_ACCOUNT).await?;
-        let sandbox = Sandbox::start(sandbox::Options::default()).await?;
-        bench.remember_bank(sandbox.clone());
         let folder = bench.folder().join(&name);
         fs::create_dir_all(&folder)?;
         let witness = Witness::start(admin, &namespace, &folder.join("statuses.jsonl"))?;
