@@ -6,6 +6,7 @@
 
 mod adoption;
 mod afterwards;
+mod ambiguity;
 mod bad_credentials;
 mod bad_input;
 mod bank_client;
@@ -77,6 +78,7 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         bad_input::trials,
         claims::trials,
         hostile_bank::trials,
+        ambiguity::trials,
         outage::trials,
         restart::trials,
         crash_points::trials,
