@@ -148,9 +148,16 @@ impl Operator {
                 HandshakeStep::Install => self.install(entry, caller).await,
                 HandshakeStep::RegisterDevice => self.register_device(entry, key, caller).await,
                 HandshakeStep::OpenSession => self.open_session(entry, key, caller).await,
-                HandshakeStep::Ready => return self.ready(entry),
+                HandshakeStep::Ready => match self.ready(entry) {
+                    Ok(login) => return Ok(login),
+                    Err(stop) => Err(stop),
+                },
             };
-            if let Err(stop @ (Stop::Kube { .. } | Stop::KubeTimeout { .. })) = &outcome {
+            // Where it cannot be read either, somebody is asked to mend or delete it.
+            if let Err(
+                stop @ (Stop::Kube { .. } | Stop::KubeTimeout { .. } | Stop::KeyPair { .. } | Stop::Corrupt { .. }),
+            ) = &outcome
+            {
                 tracing::debug!(error = telemetry::chain(stop), "the context is read again next time");
                 ContextStore::reload(entry);
             }
