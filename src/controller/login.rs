@@ -259,10 +259,7 @@ impl Operator {
                 entry.touch();
                 Ok(())
             }
-            Err(wait) => Err(Stop::Limit {
-                until: now.saturating_add(wait).unwrap_or(Timestamp::MAX),
-                call: "POST installation".to_owned(),
-            }),
+            Err(wait) => Err(Stop::InstalledTooOften { until: now.saturating_add(wait).unwrap_or(Timestamp::MAX) }),
         }
     }
 
