@@ -214,6 +214,8 @@ impl Operator {
         let device = match self.timed(entry.environment, Call::CreateDeviceServer, call).await {
             Ok(reply) => DeviceRecord::Registered(reply.value.0),
             Err(Stop::Bank { source }) if source.class() == Class::DeviceExists => DeviceRecord::Existing,
+            // The bank knows the installation no more: it may have been reset.
+            Err(Stop::Bank { source }) if source.class() == Class::Session => return self.install_again(entry),
             Err(stop) => return Err(self.refused(entry, caller, stop)),
         };
         entry.stored.context.device = Some(device);
