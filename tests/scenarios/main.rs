@@ -12,6 +12,7 @@ mod bad_input;
 mod bank_client;
 mod claims;
 mod cli;
+mod context;
 mod crash_points;
 mod credentials;
 mod ending;
@@ -64,7 +65,7 @@ fn main() -> ExitCode {
 }
 
 fn scenarios(stage: &Stage) -> Vec<Trial> {
-    let stories: [fn(&Stage) -> Vec<Trial>; 19] = [
+    let stories: [fn(&Stage) -> Vec<Trial>; 21] = [
         path::trials,
         login::trials,
         redirect_urls::trials,
@@ -80,6 +81,7 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         hostile_bank::trials,
         ambiguity::trials,
         outage::trials,
+        context::trials,
         restart::trials,
         crash_points::trials,
         rest::trials,
