@@ -30,6 +30,7 @@ pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
     let mut trials = scenarios!(stage, "context":
         manifests_with_one_key_applied_at_once_shake_hands_once,
         a_session_that_ends_before_any_call_of_a_pass_costs_one_session_and_one_replay,
+        within_the_banks_limits_a_dead_session_costs_a_wait_and_one_replay,
         a_bank_that_wants_a_new_installation_gets_five_a_day_and_the_status_says_when_it_goes_on,
         an_installation_whose_device_was_refused_is_used_again,
         an_installation_that_the_bank_forgot_before_the_device_is_made_anew,
@@ -147,6 +148,32 @@ async fn calls_of_a_pass(
     ensure_eq(world.sandbox.with(|bank| bank.clients_of(user.id).len()), 1, &format!("{name}: clients"))?;
     let about_the_client = calls.into_iter().filter(|call| call.template.starts_with("user/{u}/oauth-client"));
     Ok(about_the_client.map(|call| (call.method, call.template)).collect())
+}
+
+/// F18, S7: the next session has to wait for half a minute, and nobody asks for anything meanwhile.
+async fn within_the_banks_limits_a_dead_session_costs_a_wait_and_one_replay(world: Arc<World>) -> Outcome {
+    let user = world.user().await?;
+    let operator = world.start_in_process_within_limits().await?;
+    world.sandbox.inject(Fault::new("POST", "user/{u}/oauth-client$", FaultKind::EndedSession));
+    world.apply_reason(&world.manifest("my-app", &json!({})), "WaitingForBankLimit").await?;
+    operator.settle().await?;
+    let sessions = || world.sandbox.count("POST", "session-server");
+    ensure_eq(sessions(), 1, "sessions at first")?;
+
+    let mut steps = 0;
+    while !is_ready(&world.object("my-app").await?) {
+        ensure(steps < 24, || "it is not Ready after two minutes".to_owned())?;
+        operator.let_pass(Duration::from_secs(5)).await?;
+        steps += 1;
+    }
+
+    ensure(steps >= 5, || format!("the second session came after {steps} × 5 s"))?;
+    ensure_eq(sessions(), 2, "sessions")?;
+    let refused: Vec<_> = world.sandbox.calls().into_iter().filter(|call| call.status != 200).collect();
+    ensure(refused.len() == 1 && refused[0].status == 401, || format!("the bank refused {refused:?}"))?;
+    ensure_eq(world.sandbox.count("POST", "user/{u}/oauth-client"), 2, "creations sent")?;
+    ensure_eq(world.sandbox.with(|bank| bank.clients_of(user.id).len()), 1, "clients")?;
+    operator.stop().await
 }
 
 /// The bank no longer accepts a session and says that there is one: only a new installation helps.

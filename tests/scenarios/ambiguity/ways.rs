@@ -46,6 +46,14 @@ impl Way {
         self.late.is_some()
     }
 
+    /// Whether nothing but the answer's signature is wrong.
+    pub(super) fn is_about_the_signature(&self) -> bool {
+        matches!(
+            self.kind,
+            Some(FaultKind::MissingSignature | FaultKind::WrongSignature | FaultKind::SignatureOfOtherBody)
+        )
+    }
+
     /// How often a call is sent again that is not read back: once for every answer that was lost.
     pub(super) fn answers_lost(&self) -> usize {
         if self.is_reference() { 0 } else { self.lost.max(1) }
