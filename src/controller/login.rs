@@ -142,6 +142,8 @@ impl Operator {
         entry.used_at = Some(self.clock.now());
         self.contexts.load(entry).await?;
         self.await_turn_after_refusal(entry, caller)?;
+        // Before this process writes a context of its own: it would be taken for an earlier one's.
+        self.follow_earlier_process().await?;
         loop {
             let outcome = match bunq::next_step(&entry.stored.context, self.clock.now()) {
                 HandshakeStep::GenerateKey => self.generate_key(entry).await,
