@@ -135,7 +135,7 @@ async fn calls_of_a_pass(
     world.apply_ready(&world.manifest(name, &spec)).await?;
     operator.settle().await?;
 
-    let own = if is_first { 1 } else { 0 };
+    let own = usize::from(is_first);
     let renewed = usize::from(ends_before.is_some());
     let after = made(world);
     let added = (after.0 - before.0, after.1 - before.1, after.2 - before.2);
@@ -193,11 +193,13 @@ async fn a_bank_that_wants_a_new_installation_gets_five_a_day_and_the_status_say
     for again in 1..=5 {
         refuse_once();
         operator.let_pass(A_RESYNC).await?;
+        operator.settle_when("the refusal", || world.sandbox.waiting_faults() == 0).await?;
         synced(&world, "my-app").await?;
         ensure_eq(made(&world), (1 + again, 1 + again, 1 + again), "installations, devices, sessions")?;
     }
     refuse_once();
     operator.let_pass(A_RESYNC).await?;
+    operator.settle_when("the refusal", || world.sandbox.waiting_faults() == 0).await?;
     let waits = |object: &Value| object["status"]["nextAttemptTime"].is_string();
     let object = world.until("my-app", "told when it goes on", waits).await?;
     ensure(is_ready(&object), || "what is published is no longer Ready".to_owned())?;

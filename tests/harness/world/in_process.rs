@@ -164,6 +164,19 @@ impl InProcess {
         Ok(())
     }
 
+    /// Waits until the world `fits`, and then until nothing goes on any more: a busy machine can rest for
+    /// a moment in the middle.
+    pub async fn settle_when(&self, what: &str, fits: impl Fn() -> bool) -> Outcome {
+        let since = Instant::now();
+        while !fits() {
+            if since.elapsed() > SETTLED_WITHIN {
+                return Err(format!("{what}: not within {SETTLED_WITHIN:?}").into());
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        self.settle().await
+    }
+
     async fn until_passed(&self, before: u64) -> Outcome {
         let since = Instant::now();
         while self.passes() == before {

@@ -129,11 +129,14 @@ impl Bank {
         let (due, rest) = std::mem::take(&mut self.late).into_iter().partition(|late| late.due <= now);
         self.late = rest;
         let mut committed = Vec::new();
-        for Late { caller, ask, seq, .. } in due {
+        for Late { due, caller, ask, seq } in due {
+            // Nobody may have looked since.
+            self.now = due;
             if self.knows(caller) && self.answer(caller, &ask).is_ok() {
                 committed.push(seq);
             }
         }
+        self.now = now;
         committed
     }
 

@@ -91,12 +91,13 @@ async fn whatever_happens_to_the_answer_of_a_session_there_is_at_most_one_more(w
         vec![(hit, (way.answers_lost() + again, usize::from(way.is_done()) + again)), (CREATE, (again, 0))]
     };
     let mut matrix = Matrix::open(world).await?;
-    let banks: [(&str, SecondSession, usize, usize, fn(&Way, Endpoint) -> Cost); 3] = [
-        ("keeps", SecondSession::KeepsOld, 1, 2, one_more),
-        ("ends", SecondSession::EndsOld, 1, 3, one_more_when_late),
-        ("refuses", SecondSession::Refused, 2, 2, one_more_of_all),
+    let costs: [fn(&Way, Endpoint) -> Cost; 3] = [one_more, one_more_when_late, one_more_of_all];
+    let banks = [
+        ("keeps", SecondSession::KeepsOld, 1, 2),
+        ("ends", SecondSession::EndsOld, 1, 3),
+        ("refuses", SecondSession::Refused, 2, 2),
     ];
-    for (what, bank, devices, sessions, cost) in banks {
+    for ((what, bank, devices, sessions), cost) in banks.into_iter().zip(costs) {
         matrix.world.sandbox.behave(|it| it.second_session = bank);
         matrix.replace_cells(what).await?;
         let expected = Expected { devices, sessions, installations: 2, ..Expected::new("Synced", &[FIRST]) };

@@ -9,7 +9,7 @@ use testbed::{
         Outcome, World, ensure,
         world::{InProcess, condition, is_ready, ready_reason},
     },
-    sandbox::{Bank, User, behaviour::SecondSession},
+    sandbox::{Bank, Call, User, behaviour::SecondSession},
 };
 
 use super::{
@@ -156,6 +156,13 @@ impl Matrix {
     pub(super) async fn rest(&self) -> Outcome {
         let since = self.last_call();
         self.operator.let_pass(A_RESYNC).await?;
+        let has_asked =
+            |cell: &Cell, calls: &[Call]| calls.iter().any(|call| call.seq > since && call.user == Some(cell.user.id));
+        let have_asked = || {
+            let calls = self.world.sandbox.calls();
+            self.cells.iter().all(|cell| has_asked(cell, &calls))
+        };
+        self.operator.settle_when("a read of each at a resync", have_asked).await?;
         let calls = self.world.sandbox.calls();
         let ends_sessions = self.world.sandbox.with(|bank| bank.behaviour.second_session) == SecondSession::EndsOld;
         for cell in &self.cells {
@@ -178,7 +185,9 @@ impl Matrix {
         self.world.sandbox.with(|bank| {
             for cell in &self.cells {
                 let clients: Vec<u64> = bank.clients_of(cell.user.id).iter().map(|client| client.id).collect();
-                clients.into_iter().for_each(|client| edit(bank, client));
+                for client in clients {
+                    edit(bank, client);
+                }
             }
         });
     }

@@ -156,9 +156,14 @@ async fn judge(world: &World, operator: &InProcess, cells: &[(Cell, Price)]) -> 
     ensure_eq(all, known, "installations of everybody")?;
     world.sandbox.clear_calls();
     operator.let_pass(A_RESYNC).await?;
-    let calls = world.sandbox.calls();
+    let have_asked = || {
+        let asked = world.sandbox.calls();
+        cells.iter().all(|(cell, _)| asked.iter().any(|call| call.user == Some(cell.user.id)))
+    };
+    operator.settle_when("a read of each at a resync", have_asked).await?;
+    let log = world.sandbox.calls();
     for (cell, _) in cells {
-        let own = calls.iter().filter(|call| call.user == Some(cell.user.id));
+        let own = log.iter().filter(|call| call.user == Some(cell.user.id));
         let asked: Vec<_> = own.map(|call| (call.method.as_str(), call.template)).collect();
         let read = [("GET", "user/{u}/oauth-client/{c}")];
         ensure(asked == read, || format!("{}: at rest the bank was asked {asked:?}", cell.what))?;
@@ -189,6 +194,7 @@ async fn a_context_that_was_edited_while_nobody_looked_heals_as_cheaply_as_it_ca
     // What is left serves for the next session, too.
     world.sandbox.with(Bank::end_sessions);
     operator.let_pass(A_RESYNC).await?;
+    operator.settle_when("new sessions", || world.sandbox.with(|bank| bank.living_sessions()) == FOUND.len()).await?;
     for ((_, price), (damage, _)) in cells.iter_mut().zip(FOUND) {
         let again = usize::from(matches!(damage, Damage::Garble("installation-token")));
         *price = (price.0 + again, price.1 + again, price.2 + 1);
@@ -212,9 +218,9 @@ async fn a_context_that_was_edited_behind_the_operators_back_heals_when_it_is_ne
     for cell in &cells {
         world.sandbox.inject(Fault::new("GET", CLIENT, FaultKind::EndedSession).of(cell.user.id));
     }
-    for _ in 0..3 {
-        operator.let_pass(A_RESYNC).await?;
-    }
+    operator.let_pass(A_RESYNC).await?;
+    operator.settle_when("the ends of the sessions", || world.sandbox.waiting_faults() == 0).await?;
+    operator.let_pass(A_RESYNC).await?;
     let cells: Vec<_> = cells.into_iter().zip(BEHIND.map(|(_, price)| price)).collect();
     judge(&world, &operator, &cells).await?;
     operator.stop().await
