@@ -78,6 +78,7 @@ async fn ready_with_a_foreign_url(world: Arc<World>) -> Outcome<Matrix> {
     Ok(matrix)
 }
 
+/// F02: PUT status, to CANCELLED and back.
 async fn whatever_happens_to_the_answer_of_a_change_of_status_it_is_made_once(world: Arc<World>) -> Outcome {
     let mut matrix = ready_with_a_foreign_url(world).await?;
     for (what, status, reason) in [("cancel", "CANCELLED", "Cancelled"), ("activate", "ACTIVE", "Synced")] {
@@ -88,6 +89,7 @@ async fn whatever_happens_to_the_answer_of_a_change_of_status_it_is_made_once(wo
     matrix.close("change of status").await
 }
 
+/// F02: POST, DELETE and PUT of an entry; somebody else's stays.
 async fn whatever_happens_to_the_answer_of_a_change_of_urls_each_is_registered_once(world: Arc<World>) -> Outcome {
     let mut matrix = ready_with_a_foreign_url(world).await?;
     let rounds = [
@@ -106,6 +108,7 @@ async fn whatever_happens_to_the_answer_of_a_change_of_urls_each_is_registered_o
     matrix.close("change of redirect URLs").await
 }
 
+/// F02: PUT `redirect_url`, where there is room for one.
 async fn whatever_happens_to_the_answer_of_a_put_of_the_url_it_is_stored_once(world: Arc<World>) -> Outcome {
     world.sandbox.behave(|bank| {
         bank.url_shape = UrlShape::Scalar;

@@ -60,6 +60,7 @@ async fn user_of(world: &World, name: &str) -> Outcome<(User, Value)> {
     Ok((user, json!({"credentials": {"apiKeySecretRef": {"name": secret}}})))
 }
 
+/// S3, S14: the first one shakes hands, and all others wait for what it brings.
 async fn manifests_with_one_key_applied_at_once_shake_hands_once(world: Arc<World>) -> Outcome {
     const MANIFESTS: usize = 6;
     let user = world.user().await?;
@@ -233,6 +234,7 @@ fn set_keys(world: &World, user: &User, status: KeyStatus) {
     });
 }
 
+/// F19, S8: also the fifth time.
 async fn an_installation_whose_device_was_refused_is_used_again(world: Arc<World>) -> Outcome {
     let user = world.user().await?;
     set_keys(&world, &user, KeyStatus::Revoked);
@@ -254,6 +256,7 @@ async fn an_installation_whose_device_was_refused_is_used_again(world: Arc<World
     operator.stop().await
 }
 
+/// F04: bunq empties its sandbox now and then.
 async fn an_installation_that_the_bank_forgot_before_the_device_is_made_anew(world: Arc<World>) -> Outcome {
     let user = world.user().await?;
     set_keys(&world, &user, KeyStatus::Revoked);

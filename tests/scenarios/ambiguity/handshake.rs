@@ -69,6 +69,7 @@ async fn play_installation(matrix: &Matrix, cell: &Cell) -> Outcome {
     judge_secret(matrix, cell).await
 }
 
+/// F04, S14: the bank says that it exists.
 async fn whatever_happens_to_the_answer_of_a_device_registration_there_is_one_device(world: Arc<World>) -> Outcome {
     let mut matrix = Matrix::open(world).await?;
     let expected = Expected::new("Synced", &[FIRST]);
@@ -77,7 +78,7 @@ async fn whatever_happens_to_the_answer_of_a_device_registration_there_is_one_de
     matrix.close("device registration").await
 }
 
-/// At a bank that keeps the session that nobody was told of, at one that ends it, and at one that
+/// F04, F18: at a bank that keeps the session that nobody was told of, at one that ends it, and at one that
 /// wants a new installation then.
 async fn whatever_happens_to_the_answer_of_a_session_there_is_at_most_one_more(world: Arc<World>) -> Outcome {
     let one_more = |way: &Way, hit| -> Cost { vec![(hit, (way.answers_lost(), usize::from(way.is_done())))] };

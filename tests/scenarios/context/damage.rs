@@ -171,6 +171,7 @@ async fn judge(world: &World, operator: &InProcess, cells: &[(Cell, Price)]) -> 
     Ok(())
 }
 
+/// F39, D7: every part of it, once.
 async fn a_context_that_was_edited_while_nobody_looked_heals_as_cheaply_as_it_can(world: Arc<World>) -> Outcome {
     let operator = world.start_in_process().await?;
     let cells = ready_cells(&world, FOUND.iter().map(|(damage, _)| *damage)).await?;

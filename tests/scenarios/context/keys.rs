@@ -80,7 +80,7 @@ async fn edits_of_the_spec_buy_a_refused_key_no_attempt_and_a_person_does(world:
     operator.stop().await
 }
 
-/// Whichever call is under way while the Secret gets another key and the old one is revoked.
+/// F33, S1: whichever call is under way while the Secret gets another key and the old one is revoked.
 async fn a_key_that_changes_in_the_middle_of_a_pass_makes_no_second_client(world: Arc<World>) -> Outcome {
     const CALLS: [(&str, &str); 6] = [
         ("POST", "installation"),
@@ -126,6 +126,7 @@ async fn a_key_that_changes_in_the_middle_of_a_pass_makes_no_second_client(world
     operator.stop().await
 }
 
+/// F33: nothing at the bank or in the Secret moves but the session.
 async fn another_key_of_the_same_user_leaves_everything_as_it_is(world: Arc<World>) -> Outcome {
     let user = world.user().await?;
     let operator = world.start_in_process().await?;
@@ -155,6 +156,7 @@ async fn another_key_of_the_same_user_leaves_everything_as_it_is(world: Arc<Worl
     operator.stop().await
 }
 
+/// F33: the context is the trimmed key's.
 async fn a_newline_after_the_key_changes_nothing(world: Arc<World>) -> Outcome {
     let user = world.user().await?;
     world.put_key(KEY_SECRET, &format!("{}\n", user.api_key)).await?;
@@ -178,6 +180,7 @@ async fn a_newline_after_the_key_changes_nothing(world: Arc<World>) -> Outcome {
     operator.stop().await
 }
 
+/// F33, L3: what was pasted was an app's user's.
 async fn an_access_token_as_key_asks_nothing_of_the_client_and_a_real_key_heals_it(world: Arc<World>) -> Outcome {
     let user = world.user().await?;
     world.sandbox.behave(|bank| bank.session_user = SessionUser::UserApiKey);

@@ -50,22 +50,25 @@ async fn kill_during(world: &World, call: &str, during: FaultKind) -> Outcome<(u
     Ok((after.0 - before.0, after.1 - before.1, after.2 - before.2))
 }
 
+/// F04, S14: its token is nowhere but in the answer, so it is made again.
 async fn killed_before_an_installation_is_recorded_it_makes_one_more_a_kill(world: Arc<World>) -> Outcome {
     let made = kill_during(&world, "installation", FaultKind::DelayReply(LONG)).await?;
     ensure_eq(made, (1 + KILLS, 1, 1), "installations, devices, sessions")
 }
 
-/// The bank says that the device already exists, and that is as good as its number.
+/// F04, S14: the bank says that the device already exists, and that is as good as its number.
 async fn killed_before_a_device_is_recorded_it_registers_no_other(world: Arc<World>) -> Outcome {
     let made = kill_during(&world, "device-server", FaultKind::DelayReply(LONG)).await?;
     ensure_eq(made, (1, 1, 1), "installations, devices, sessions")
 }
 
+/// F04: so is a session's.
 async fn killed_before_a_session_is_recorded_it_opens_one_more_a_kill(world: Arc<World>) -> Outcome {
     let made = kill_during(&world, "session-server", FaultKind::DelayReply(LONG)).await?;
     ensure_eq(made, (1, 1, 1 + KILLS), "installations, devices, sessions")
 }
 
+/// F04, S14: every step.
 async fn killed_before_the_bank_sees_a_step_it_repeats_that_step_only(world: Arc<World>) -> Outcome {
     for call in ["installation", "device-server", "session-server"] {
         let made = kill_during(&world, call, FaultKind::Silence(LONG)).await?;
