@@ -111,8 +111,8 @@ pub(crate) fn environment(secret: &Secret) -> Option<Environment> {
     }
 }
 
-/// Reads a context Secret. A part that cannot be understood counts as missing, so that the
-/// handshake begins again there; the times survive (`F39`).
+/// Reads a context Secret. A part that cannot be understood counts as missing, and so does what stands
+/// on it, so that the handshake begins again there; the times survive (`F39`).
 pub(crate) fn from_secret(secret: &Secret) -> Stored {
     let text = |key: &str| -> Option<&str> {
         std::str::from_utf8(&secret.data.as_ref()?.get(key)?.0).ok().filter(|text| !text.is_empty())
@@ -140,12 +140,15 @@ pub(crate) fn from_secret(secret: &Secret) -> Stored {
         "existing" => Some(DeviceRecord::Existing),
         id => id.parse().ok().map(DeviceRecord::Registered),
     };
+    let key_pair_pem = secret_text("private-key");
+    // The bank knows an installation by its key pair, device and session by their installation.
+    let installation = key_pair_pem.as_ref().and_then(|_| installation());
     Stored {
         context: Context {
-            key_pair_pem: secret_text("private-key"),
-            installation: installation(),
-            device: device(),
-            session: session(),
+            device: installation.as_ref().and_then(|_| device()),
+            session: installation.as_ref().and_then(|_| session()),
+            key_pair_pem,
+            installation,
             last_session_at: time("last-session"),
             reinstallations: times("reinstallations"),
         },
@@ -205,6 +208,20 @@ mod tests {
         assert!(stored.context.installation.is_none());
         assert_eq!(stored.context.reinstallations.len(), 2);
         assert_eq!(stored.refusals.len(), 1);
+    }
+
+    #[test]
+    fn what_stands_on_a_missing_part_counts_as_missing() {
+        for (part, has_installation) in
+            [("private-key", false), ("installation-token", false), ("server-public-key", false), ("device", true)]
+        {
+            let mut secret = to_secret("x", Environment::Sandbox, &full(), None);
+            secret.data.as_mut().unwrap().remove(part);
+            let context = from_secret(&secret).context;
+            assert_eq!(context.installation.is_some(), has_installation, "{part}");
+            assert_eq!(context.session.is_some(), has_installation, "{part}");
+            assert!(context.device.is_none(), "{part}");
+        }
     }
 
     #[test]

@@ -111,6 +111,12 @@ pub(crate) enum Stop {
         /// Which call waits.
         call: String,
     },
+    /// The bank wanted a new installation so often that no more are made for a while (protocol §8).
+    #[error("install the key again: not before {until}")]
+    InstalledTooOften {
+        /// When the next one may be made.
+        until: Timestamp,
+    },
     /// The bank is away; somebody else asks now and then whether it is back.
     #[error("call the bank: it cannot be reached")]
     Outage,
@@ -197,7 +203,7 @@ impl Stop {
             Self::NotAnApiKey { .. } => Reason::NotAnApiKey,
             Self::UserChanged { .. } => Reason::UserChanged,
             Self::UserAlreadyClaimed { .. } => Reason::UserAlreadyClaimed,
-            Self::Limit { .. } => Reason::WaitingForBankLimit,
+            Self::Limit { .. } | Self::InstalledTooOften { .. } => Reason::WaitingForBankLimit,
             Self::Outage => Reason::BankUnavailable,
             Self::Bank { source } => bank_reason(source),
             Self::ServerSignatureInvalid { .. } => Reason::ServerSignatureInvalid,
@@ -215,9 +221,10 @@ impl Stop {
     pub(crate) fn retry(&self) -> Retry {
         match self {
             Self::Gone | Self::Suspended | Self::InvalidSpec { .. } => Retry::OnChange,
-            Self::BackingOff { until } | Self::CredentialsRejected { until, .. } | Self::Limit { until, .. } => {
-                Retry::At(*until)
-            }
+            Self::BackingOff { until }
+            | Self::CredentialsRejected { until, .. }
+            | Self::Limit { until, .. }
+            | Self::InstalledTooOften { until } => Retry::At(*until),
             // An opt-in is a RoleBinding: nothing we watch tells of it (D14).
             Self::NamespaceNotGranted { .. } => Retry::After(Duration::from_secs(8)),
             Self::CredentialsSecretNotFound { .. }

@@ -142,15 +142,24 @@ impl Operator {
         entry.used_at = Some(self.clock.now());
         self.contexts.load(entry).await?;
         self.await_turn_after_refusal(entry, caller)?;
+        // Before this process writes a context of its own: it would be taken for an earlier one's.
+        self.follow_earlier_process().await?;
         loop {
             let outcome = match bunq::next_step(&entry.stored.context, self.clock.now()) {
                 HandshakeStep::GenerateKey => self.generate_key(entry).await,
                 HandshakeStep::Install => self.install(entry, caller).await,
                 HandshakeStep::RegisterDevice => self.register_device(entry, key, caller).await,
                 HandshakeStep::OpenSession => self.open_session(entry, key, caller).await,
-                HandshakeStep::Ready => return self.ready(entry),
+                HandshakeStep::Ready => match self.ready(entry) {
+                    Ok(login) => return Ok(login),
+                    Err(stop) => Err(stop),
+                },
             };
-            if let Err(stop @ (Stop::Kube { .. } | Stop::KubeTimeout { .. })) = &outcome {
+            // Where it cannot be read either, somebody is asked to mend or delete it.
+            if let Err(
+                stop @ (Stop::Kube { .. } | Stop::KubeTimeout { .. } | Stop::KeyPair { .. } | Stop::Corrupt { .. }),
+            ) = &outcome
+            {
                 tracing::debug!(error = telemetry::chain(stop), "the context is read again next time");
                 ContextStore::reload(entry);
             }
@@ -207,6 +216,8 @@ impl Operator {
         let device = match self.timed(entry.environment, Call::CreateDeviceServer, call).await {
             Ok(reply) => DeviceRecord::Registered(reply.value.0),
             Err(Stop::Bank { source }) if source.class() == Class::DeviceExists => DeviceRecord::Existing,
+            // The bank knows the installation no more: it may have been reset.
+            Err(Stop::Bank { source }) if source.class() == Class::Session => return self.install_again(entry),
             Err(stop) => return Err(self.refused(entry, caller, stop)),
         };
         entry.stored.context.device = Some(device);
@@ -252,10 +263,7 @@ impl Operator {
                 entry.touch();
                 Ok(())
             }
-            Err(wait) => Err(Stop::Limit {
-                until: now.saturating_add(wait).unwrap_or(Timestamp::MAX),
-                call: "POST installation".to_owned(),
-            }),
+            Err(wait) => Err(Stop::InstalledTooOften { until: now.saturating_add(wait).unwrap_or(Timestamp::MAX) }),
         }
     }
 

@@ -7,7 +7,7 @@ use super::{
     login::Caller,
 };
 use crate::{
-    bunq::{self, Environment},
+    bunq::{self, Environment, MAX_REINSTALLATIONS_PER_DAY},
     plan::{Reason, Stall, Verdict, Waiting},
     telemetry,
 };
@@ -95,6 +95,10 @@ pub(crate) fn of_stop(stop: &Stop, operator_namespace: &str, service_account: &s
         Stop::Limit { call, .. } => {
             format!("{call} waits for its turn: bunq allows few calls per address. The operator goes on by itself.")
         }
+        Stop::InstalledTooOften { until } => format!(
+            "bunq wanted a new installation of this API key {MAX_REINSTALLATIONS_PER_DAY} times within a day; the operator makes the next one at {until:.0}. \
+             Does something else use this key? With a new key in the Secret it goes on at once."
+        ),
         Stop::ServerSignatureInvalid { context } => format!(
             "the bank's signatures have been invalid for over an hour. If no proxy changes its answers, delete Secret {context}: \
              the operator then makes a new installation."

@@ -14,9 +14,14 @@ pub struct Fault {
     pub skip: usize,
     /// How many calls it still hits.
     pub remaining: usize,
+    /// It concerns only this user's calls, by the number in the path or the key in the body;
+    /// `installation` has neither.
+    pub user: Option<u64>,
     /// Whether the bank does what was asked before the fault; only asked for the kinds that can
     /// be either ([`FaultKind::Status`], [`FaultKind::Html`], [`FaultKind::Redirect`]).
     pub commits: bool,
+    /// The bank does what was asked only so much later, by its own clock.
+    pub late: Option<Duration>,
     /// What happens.
     pub kind: FaultKind,
 }
@@ -30,6 +35,10 @@ pub enum FaultKind {
     DropAfterCommit,
     /// The bank does what was asked; the reply comes later (real time).
     DelayReply(Duration),
+    /// The bank does not see the call; the connection closes after this long (real time).
+    Silence(Duration),
+    /// The session that the call uses has just ended; then the bank answers as always.
+    EndedSession,
     /// A bunq error with this status and text.
     Status(u16, String),
     /// An HTML page with this status.
@@ -56,7 +65,16 @@ impl Fault {
     /// A fault for the next call of `method` on a template that begins with `template`.
     #[must_use]
     pub fn new(method: &str, template: &str, kind: FaultKind) -> Self {
-        Self { method: method.to_owned(), template: template.to_owned(), skip: 0, remaining: 1, commits: false, kind }
+        Self {
+            method: method.to_owned(),
+            template: template.to_owned(),
+            skip: 0,
+            remaining: 1,
+            user: None,
+            commits: false,
+            late: None,
+            kind,
+        }
     }
 
     /// It hits this many calls.
@@ -86,22 +104,38 @@ impl Fault {
         self
     }
 
-    fn matches(&self, method: &str, template: &str) -> bool {
+    /// It hits calls of this user only.
+    #[must_use]
+    pub fn of(mut self, user: u64) -> Self {
+        self.user = Some(user);
+        self
+    }
+
+    /// What the bank does, it does only this long after the call, by its own clock.
+    #[must_use]
+    pub fn late(mut self, wait: Duration) -> Self {
+        self.late = Some(wait);
+        self
+    }
+
+    fn matches(&self, method: &str, template: &str, user: Option<u64>) -> bool {
+        let user_fits = self.user.is_none() || self.user == user;
         let method_fits = self.method == "*" || self.method == method;
         let template_fits = match self.template.strip_suffix('$') {
             Some(whole) => template == whole,
             None => template.starts_with(&self.template),
         };
-        method_fits && template_fits
+        method_fits && template_fits && user_fits
     }
 
     /// Whether the bank sees the call.
     pub(crate) fn reaches_the_bank(&self) -> bool {
         match self.kind {
-            FaultKind::DropBefore => false,
+            FaultKind::DropBefore | FaultKind::Silence(_) => false,
             FaultKind::Status(..) | FaultKind::Html(_) | FaultKind::Redirect(_) => self.commits,
             FaultKind::DropAfterCommit
             | FaultKind::DelayReply(_)
+            | FaultKind::EndedSession
             | FaultKind::WrongSignature
             | FaultKind::MissingSignature
             | FaultKind::SignatureOfOtherBody
@@ -126,10 +160,15 @@ impl Faults {
         self.0.clear();
     }
 
+    /// How many calls are still to be hit.
+    pub(crate) fn waiting(&self) -> usize {
+        self.0.iter().fold(0, |sum, fault| sum.saturating_add(fault.remaining))
+    }
+
     /// The fault for this call, if one waits for it.
-    pub(crate) fn take(&mut self, method: &str, template: &str) -> Option<Fault> {
+    pub(crate) fn take(&mut self, method: &str, template: &str, user: Option<u64>) -> Option<Fault> {
         let hit = self.0.iter_mut().find_map(|fault| {
-            if fault.remaining == 0 || !fault.matches(method, template) {
+            if fault.remaining == 0 || !fault.matches(method, template, user) {
                 return None;
             }
             if fault.skip > 0 {

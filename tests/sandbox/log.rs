@@ -24,7 +24,7 @@ pub struct Call {
     pub path: String,
     /// The path with names for ids: `user/{u}/oauth-client/{c}`.
     pub template: &'static str,
-    /// The user of its session.
+    /// The user of its session; without one, the user in its path or the owner of the key in its body.
     pub user: Option<u64>,
     /// The status that was sent; 0 when the connection was closed instead.
     pub status: u16,

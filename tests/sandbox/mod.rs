@@ -203,6 +203,12 @@ impl Sandbox {
         server::lock(&self.inner.shared).faults.clear();
     }
 
+    /// How many calls the planned faults are still to hit.
+    #[must_use]
+    pub fn waiting_faults(&self) -> usize {
+        server::lock(&self.inner.shared).faults.waiting()
+    }
+
     /// Turns the bank's limits on (with empty windows) or off.
     pub fn limit(&self, on: bool) {
         server::lock(&self.inner.shared).limits = on.then(Limits::default);

@@ -27,6 +27,36 @@ pub(crate) enum Endpoint {
     Unknown,
 }
 
+impl Endpoint {
+    /// The user in the path.
+    pub(crate) fn user(self) -> Option<u64> {
+        match self {
+            Self::User(user)
+            | Self::OauthClients(user)
+            | Self::OauthClient(user, _)
+            | Self::CallbackUrls(user, _)
+            | Self::CallbackUrl(user, ..)
+            | Self::Credentials(user)
+            | Self::Credential(user, _)
+            | Self::PermittedIps(user, _)
+            | Self::PermittedIp(user, ..)
+            | Self::MonetaryAccounts(user) => Some(user),
+            Self::Installation
+            | Self::InstallationById
+            | Self::ServerPublicKey
+            | Self::DeviceServer
+            | Self::DeviceServerById(_)
+            | Self::SessionServer
+            | Self::Session
+            | Self::Users
+            | Self::SandboxUser
+            | Self::Token
+            | Self::Authorize
+            | Self::Unknown => None,
+        }
+    }
+}
+
 /// A path that was recognised, or [`Endpoint::Unknown`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Route {

@@ -81,9 +81,7 @@ async fn answer(request: Request<Incoming>, shared: Shared) -> Result<Response<S
     let (parts, body) = request.into_parts();
     let found = route(parts.uri.path());
     let method = parts.method.as_str().to_owned();
-    let fault = lock(&shared).faults.take(&method, found.template);
-    let unread = fault.as_ref().is_some_and(|fault| !fault.reaches_the_bank());
-    let Some(body) = body_of(body, unread).await else {
+    let Some(body) = body_of(body).await else {
         return Err(Dropped);
     };
     let query = parts.uri.query().unwrap_or_default();
@@ -98,7 +96,7 @@ async fn answer(request: Request<Incoming>, shared: Shared) -> Result<Response<S
         accepts_gzip: header(&parts.headers, "accept-encoding").is_some_and(|it| it.contains("gzip")),
         body,
     };
-    let answered = lock(&shared).answer(ask, fault);
+    let answered = lock(&shared).answer(ask);
     if let Some(wait) = answered.delay() {
         tokio::time::sleep(wait).await;
     }
@@ -106,10 +104,7 @@ async fn answer(request: Request<Incoming>, shared: Shared) -> Result<Response<S
 }
 
 /// The whole body; `None` when it does not come or is too large.
-async fn body_of(body: Incoming, unread: bool) -> Option<Bytes> {
-    if unread {
-        return Some(Bytes::new());
-    }
+async fn body_of(body: Incoming) -> Option<Bytes> {
     let read = Limited::new(body, MAX_BODY).collect().await;
     read.ok().map(http_body_util::Collected::to_bytes)
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hyper::body::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
@@ -11,7 +12,7 @@ use super::{
     fault::{Fault, FaultKind, Faults},
     limit::Limits,
     log::{Call, CallLog},
-    reply::{Ask, Outcome, Refusal, Reply},
+    reply::{Ask, Outcome, Refusal, Reply, text},
     route::Endpoint,
     wire::{Envelope, Wire},
 };
@@ -51,10 +52,16 @@ impl State {
     }
 
     /// Answers one call and writes it down.
-    pub(super) fn answer(&mut self, ask: Ask, fault: Option<Fault>) -> Answered {
+    pub(super) fn answer(&mut self, mut ask: Ask) -> Answered {
         self.settle();
+        let user = self.user_of(&ask);
+        let fault = self.faults.take(&ask.method, ask.route.template, user);
+        if fault.as_ref().is_some_and(|fault| !fault.reaches_the_bank()) {
+            ask.body = Bytes::new();
+        }
         let seq = self.log.next_seq();
         let mut call = Call::new(&ask, seq, stamp(self.bank.now), Uuid::new_v4().to_string());
+        call.user = user;
         let outcome = match &fault {
             Some(fault) if !fault.reaches_the_bank() => Ok(Reply::Empty),
             Some(_) | None => self.reach_the_bank(&ask, fault.as_ref(), &mut call),
@@ -72,24 +79,35 @@ impl State {
         answered
     }
 
+    /// Whose call it is: the user in its path, or the owner of the key in its body.
+    fn user_of(&self, ask: &Ask) -> Option<u64> {
+        let owner = || self.bank.owner_of(text(&ask.object().ok()?, "secret")?);
+        ask.route.endpoint.user().or_else(owner)
+    }
+
     fn reach_the_bank(&mut self, ask: &Ask, fault: Option<&Fault>, call: &mut Call) -> Outcome {
         self.count(ask)?;
+        if fault.is_some_and(|fault| fault.kind == FaultKind::EndedSession) {
+            self.bank.end_session_of(ask.token.as_deref());
+        }
         let caller = self.bank.authenticate(ask)?;
         if let Caller::Session(at) = caller {
             call.user = Some(self.bank.sessions[at].user);
         }
-        if let (Endpoint::OauthClients(user), Some(wait), Some(_), "POST") = (
-            ask.route.endpoint,
-            self.bank.behaviour.late_commit,
-            fault.filter(|fault| loses_the_reply(&fault.kind)),
-            ask.method.as_str(),
-        ) {
-            self.bank.commit_later(user, ask.clone(), call.seq, wait);
+        if let Some(wait) = fault.and_then(|fault| self.lateness(ask, fault)) {
+            self.bank.commit_later(caller, ask.clone(), call.seq, wait);
             return Ok(Reply::Html(504, "Gateway Time-out".to_owned()));
         }
         let outcome = self.bank.answer(caller, ask);
         call.committed = outcome.is_ok();
         outcome
+    }
+
+    /// How much later the bank does what was asked, if not at once.
+    fn lateness(&self, ask: &Ask, fault: &Fault) -> Option<Duration> {
+        let is_creation = matches!(ask.route.endpoint, Endpoint::OauthClients(_)) && ask.method == "POST";
+        let of_creations = self.bank.behaviour.late_commit.filter(|_| is_creation && loses_the_reply(&fault.kind));
+        fault.late.or(of_creations)
     }
 
     fn count(&mut self, ask: &Ask) -> Result<(), Refusal> {
@@ -119,6 +137,8 @@ fn loses_the_reply(fault: &FaultKind) -> bool {
         | FaultKind::HugeBody
         | FaultKind::NotJson => true,
         FaultKind::DropBefore
+        | FaultKind::Silence(_)
+        | FaultKind::EndedSession
         | FaultKind::WrongSignature
         | FaultKind::MissingSignature
         | FaultKind::SignatureOfOtherBody
@@ -129,12 +149,13 @@ fn loses_the_reply(fault: &FaultKind) -> bool {
 /// The status that goes out; 0 for a closed connection.
 fn sent_status(outcome: &Outcome, fault: Option<&FaultKind>) -> u16 {
     match fault {
-        Some(FaultKind::DropBefore | FaultKind::DropAfterCommit) => 0,
+        Some(FaultKind::DropBefore | FaultKind::DropAfterCommit | FaultKind::Silence(_)) => 0,
         Some(FaultKind::Status(status, _) | FaultKind::Html(status)) => *status,
         Some(FaultKind::Redirect(_)) => 302,
         Some(FaultKind::HugeBody | FaultKind::NotJson | FaultKind::EmptyResponseArray) => 200,
         Some(
             FaultKind::DelayReply(_)
+            | FaultKind::EndedSession
             | FaultKind::WrongSignature
             | FaultKind::MissingSignature
             | FaultKind::SignatureOfOtherBody
@@ -153,7 +174,7 @@ impl Answered {
     /// How long the reply waits.
     pub(super) fn delay(&self) -> Option<Duration> {
         match self.fault {
-            Some(FaultKind::DelayReply(wait)) => Some(wait),
+            Some(FaultKind::DelayReply(wait) | FaultKind::Silence(wait)) => Some(wait),
             _ => None,
         }
     }
@@ -167,7 +188,7 @@ impl Answered {
             accepts_gzip: self.ask.accepts_gzip,
         };
         match &self.fault {
-            Some(FaultKind::DropBefore | FaultKind::DropAfterCommit) => None,
+            Some(FaultKind::DropBefore | FaultKind::DropAfterCommit | FaultKind::Silence(_)) => None,
             Some(fault) => Some(envelope.render_fault(&self.outcome, fault)),
             None => Some(envelope.render(&self.outcome)),
         }

@@ -74,7 +74,11 @@ impl Envelope<'_> {
             }
             FaultKind::NotJson => self.signed(200, "{\"Response\":[{".to_owned()),
             FaultKind::EmptyResponseArray => self.success(&json!({"Response": []})),
-            FaultKind::DropBefore | FaultKind::DropAfterCommit | FaultKind::DelayReply(_) => self.render(outcome),
+            FaultKind::DropBefore
+            | FaultKind::DropAfterCommit
+            | FaultKind::DelayReply(_)
+            | FaultKind::Silence(_)
+            | FaultKind::EndedSession => self.render(outcome),
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod adoption;
 mod afterwards;
+mod ambiguity;
 mod bad_credentials;
 mod bad_input;
 mod bank_client;
@@ -13,6 +14,7 @@ mod claim_edits;
 mod claims;
 mod cli;
 mod clusters;
+mod context;
 mod crash_points;
 mod credentials;
 mod deletion;
@@ -91,7 +93,9 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         secret_care::trials,
         secret_moves::trials,
         hostile_bank::trials,
+        ambiguity::trials,
         outage::trials,
+        context::trials,
         restart::trials,
         crash_points::trials,
         rest::trials,

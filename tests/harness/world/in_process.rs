@@ -6,11 +6,15 @@ use std::{
 };
 
 use bunq_oauth_operator::{
-    bunq::{BaseUrl, BaseUrlError, Endpoints, HttpOptions, HttpTransport, LimitMode, Transport},
+    bunq::{
+        BaseUrl, BaseUrlError, Endpoints, HttpOptions, HttpTransport, LimitMode, Request, Response, Transport,
+        TransportError,
+    },
     clock::Clock,
     controller::{self, Config, RunError},
     telemetry::Telemetry,
 };
+use futures::future::BoxFuture;
 use tokio::{
     sync::oneshot,
     task::{AbortHandle, JoinHandle},
@@ -27,6 +31,18 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Passes that follow from a pass begin within this time.
 const QUIET: Duration = Duration::from_millis(300);
+
+/// How long an impatient operator waits for the bank; a call on this machine takes milliseconds.
+pub const IMPATIENCE: Duration = Duration::from_secs(5);
+
+/// The real transport with a shorter deadline, so that a bank that is silent costs seconds.
+struct Impatient(HttpTransport);
+
+impl Transport for Impatient {
+    fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
+        self.0.send(Request { deadline: IMPATIENCE.min(request.deadline), ..request })
+    }
+}
 
 /// What the operator touches the world through.
 pub struct Seams {
@@ -56,6 +72,11 @@ impl Drop for EndedWithIt {
     }
 }
 
+/// The real transport, as the program has it.
+fn patient() -> Outcome<HttpTransport> {
+    Ok(HttpTransport::new(HttpOptions { ca_pem: None })?)
+}
+
 impl World {
     /// Starts the operator inside this process, with the rights of its service account.
     pub async fn start_in_process(&self) -> Outcome<InProcess> {
@@ -68,10 +89,17 @@ impl World {
         self.start_in_process_with(LimitMode::Bunq).await
     }
 
+    /// Starts it without the bank's limits; it waits for an answer no longer than [`IMPATIENCE`].
+    pub async fn start_in_process_impatient(&self) -> Outcome<InProcess> {
+        self.start_in_process_through(Arc::new(Impatient(patient()?)), LimitMode::Off).await
+    }
+
     async fn start_in_process_with(&self, limits: LimitMode) -> Outcome<InProcess> {
-        let transport = HttpTransport::new(HttpOptions { ca_pem: None })?;
-        let seams =
-            Seams { client: self.operator_client().await?, transport: Arc::new(transport), clock: TestClock::new() };
+        self.start_in_process_through(Arc::new(patient()?), limits).await
+    }
+
+    async fn start_in_process_through(&self, transport: Arc<dyn Transport>, limits: LimitMode) -> Outcome<InProcess> {
+        let seams = Seams { client: self.operator_client().await?, transport, clock: TestClock::new() };
         Ok(self.start_in_process_on(seams, limits)?)
     }
 
@@ -134,6 +162,19 @@ impl InProcess {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         Ok(())
+    }
+
+    /// Waits until the world `fits`, and then until nothing goes on any more: a busy machine can rest for
+    /// a moment in the middle.
+    pub async fn settle_when(&self, what: &str, fits: impl Fn() -> bool) -> Outcome {
+        let since = Instant::now();
+        while !fits() {
+            if since.elapsed() > SETTLED_WITHIN {
+                return Err(format!("{what}: not within {SETTLED_WITHIN:?}").into());
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        self.settle().await
     }
 
     async fn until_passed(&self, before: u64) -> Outcome {

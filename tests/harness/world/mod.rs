@@ -26,7 +26,7 @@ use super::{
 };
 use crate::sandbox::{self, Sandbox};
 
-pub use in_process::{InProcess, Seams};
+pub use in_process::{IMPATIENCE, InProcess, Seams};
 pub use objects::{Happening, condition, is_ready, ready_reason};
 
 /// The Secret that holds the API key, and its key.

@@ -67,11 +67,11 @@ pub struct Bank {
     last_id: u64,
 }
 
-/// A create that will be committed later.
+/// A call that will be carried out later.
 #[derive(Debug)]
 struct Late {
     due: Timestamp,
-    user: u64,
+    caller: Caller,
     ask: Ask,
     seq: u64,
 }
@@ -129,17 +129,29 @@ impl Bank {
         let (due, rest) = std::mem::take(&mut self.late).into_iter().partition(|late| late.due <= now);
         self.late = rest;
         let mut committed = Vec::new();
-        for Late { user, ask, seq, .. } in due {
-            if self.create_client(user, &ask).is_ok() {
+        for Late { due, caller, ask, seq } in due {
+            // Nobody may have looked since.
+            self.now = due;
+            if self.knows(caller) && self.answer(caller, &ask).is_ok() {
                 committed.push(seq);
             }
         }
+        self.now = now;
         committed
     }
 
-    /// Puts a create off, as if the bank were slow.
-    pub(crate) fn commit_later(&mut self, user: u64, ask: Ask, seq: u64, wait: Duration) {
-        self.late.push(Late { due: self.after(wait), user, ask, seq });
+    /// Puts a call off, as if the bank were slow.
+    pub(crate) fn commit_later(&mut self, caller: Caller, ask: Ask, seq: u64, wait: Duration) {
+        self.late.push(Late { due: self.after(wait), caller, ask, seq });
+    }
+
+    /// Whether the caller is still there: everything can be forgotten by hand.
+    fn knows(&self, caller: Caller) -> bool {
+        match caller {
+            Caller::Nobody => true,
+            Caller::Installation(at) => at < self.installations.len(),
+            Caller::Session(at) => at < self.sessions.len(),
+        }
     }
 
     /// Who asks; refuses tokens that are unknown, ended, of the wrong kind, and bad signatures.

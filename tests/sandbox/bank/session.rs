@@ -119,6 +119,13 @@ impl Bank {
         }
     }
 
+    /// Ends the session of this token, if there is one.
+    pub(crate) fn end_session_of(&mut self, token: Option<&str>) {
+        for session in self.sessions.iter_mut().filter(|it| Some(it.token.as_str()) == token) {
+            session.ended = true;
+        }
+    }
+
     pub(super) fn end_session(&mut self, ask: &Ask, session: usize) -> Outcome {
         if ask.method != "DELETE" {
             return Err(Refusal::method_not_allowed());

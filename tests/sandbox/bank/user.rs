@@ -120,6 +120,11 @@ impl Bank {
         self.keys.iter().find(|key| key.id == id)
     }
 
+    /// The user of a key, whatever its state.
+    pub(crate) fn owner_of(&self, secret: &str) -> Option<u64> {
+        self.keys.iter().find(|key| key.secret == secret).map(|key| key.user)
+    }
+
     /// The key that a secret names, if it can still be used; one refusal for all other cases.
     pub(super) fn living_key(&self, secret: &str) -> Result<usize, Refusal> {
         self.keys

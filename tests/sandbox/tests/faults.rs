@@ -69,6 +69,57 @@ async fn errors_on_demand_are_committed_only_when_asked() {
 }
 
 #[tokio::test]
+async fn a_silent_bank_saw_nothing_and_closes_after_a_while() {
+    let began = Instant::now();
+    let (probe, got) = post_with(FaultKind::Silence(Duration::from_millis(60))).await;
+    assert!(got.is_err() && began.elapsed() >= Duration::from_millis(60));
+    assert_eq!(clients(&probe), 0);
+}
+
+#[tokio::test]
+async fn whatever_is_asked_can_be_done_late() {
+    let probe = Probe::ready().await;
+    let client = probe.post(CLIENTS, &json!({})).await.id();
+    let path = format!("{CLIENTS}/{client}");
+    let late = Fault::new("PUT", CLIENTS, FaultKind::DropAfterCommit).late(Duration::from_secs(10));
+    probe.sandbox.inject(late);
+    assert!(probe.attempt(Method::PUT, &path, Some(&json!({"status": "CANCELLED"}))).await.is_err());
+    assert_eq!(probe.sandbox.with(|bank| bank.active_clients(probe.user.id).len()), 1);
+    assert!(!probe.sandbox.mutations()[1].committed);
+
+    probe.sandbox.advance(Duration::from_secs(11));
+    assert_eq!(probe.sandbox.with(|bank| bank.active_clients(probe.user.id).len()), 0);
+    assert!(probe.sandbox.mutations()[1].committed);
+}
+
+#[tokio::test]
+async fn a_session_can_end_before_any_call() {
+    let probe = Probe::ready().await;
+    probe.sandbox.inject(Fault::new("GET", CLIENTS, FaultKind::EndedSession).after(1));
+    assert_eq!(probe.get(CLIENTS).await.status, 200);
+    assert_eq!(probe.get(CLIENTS).await.status, 401);
+    assert_eq!(probe.get(CLIENTS).await.status, 401);
+    assert_eq!(probe.sandbox.with(|bank| bank.living_sessions()), 0);
+}
+
+#[tokio::test]
+async fn a_fault_can_concern_one_user_by_the_path_or_by_the_key() {
+    let probe = Probe::ready().await;
+    let other = probe.sandbox.new_user();
+    let down = || FaultKind::Status(503, "down".to_owned());
+    probe.sandbox.inject(Fault::new("*", "", down()).of(other.id));
+    assert_eq!(probe.get(CLIENTS).await.status, 200);
+    assert_eq!(probe.sandbox.waiting_faults(), 1);
+    assert_eq!(probe.get(&format!("user/{}/oauth-client", other.id)).await.status, 503);
+    assert_eq!(probe.sandbox.waiting_faults(), 0);
+
+    probe.sandbox.inject(Fault::new("POST", "session-server", down()).of(probe.user.id));
+    let body = json!({"secret": probe.user.api_key});
+    assert_eq!(probe.post("session-server", &body).await.status, 503);
+    assert_eq!(probe.sandbox.calls().last().and_then(|call| call.user), Some(probe.user.id));
+}
+
+#[tokio::test]
 async fn a_redirect_points_elsewhere() {
     let elsewhere = "http://127.0.0.1:9/v1/".to_owned();
     let (_, got) = post_with(FaultKind::Redirect(elsewhere.clone())).await;
