@@ -17,7 +17,9 @@ mod ending;
 mod hostile_bank;
 mod house;
 mod http;
+mod kills;
 mod kubectl;
+mod limits;
 mod login;
 mod outage;
 mod output;
@@ -63,7 +65,7 @@ fn main() -> ExitCode {
 }
 
 fn scenarios(stage: &Stage) -> Vec<Trial> {
-    let stories: [fn(&Stage) -> Vec<Trial>; 19] = [
+    let stories: [fn(&Stage) -> Vec<Trial>; 21] = [
         path::trials,
         login::trials,
         redirect_urls::trials,
@@ -78,6 +80,8 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         claims::trials,
         hostile_bank::trials,
         outage::trials,
+        kills::trials,
+        limits::trials,
         restart::trials,
         crash_points::trials,
         rest::trials,
