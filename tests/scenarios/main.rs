@@ -32,6 +32,7 @@ mod planner_properties;
 #[expect(unreachable_pub, reason = "it is written to be played from a library, too")]
 mod planner_stories;
 mod readme;
+mod reasons;
 mod redirect_urls;
 mod requests;
 mod rest;
@@ -85,6 +86,7 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         restart::trials,
         crash_points::trials,
         rest::trials,
+        reasons::trials,
         http::trials,
         cli::trials,
     ];
