@@ -13,6 +13,7 @@ mod claims;
 mod cli;
 mod crash_points;
 mod credentials;
+mod drift;
 mod ending;
 mod hostile_bank;
 mod house;
@@ -21,6 +22,7 @@ mod kills;
 mod kubectl;
 mod limits;
 mod login;
+mod older_rules;
 mod outage;
 mod output;
 mod parts;
@@ -38,6 +40,7 @@ mod requests;
 mod rest;
 mod restart;
 mod stage;
+mod stored_bytes;
 
 use std::{io::Write as _, process::ExitCode};
 
@@ -57,7 +60,8 @@ fn main() -> ExitCode {
         Err(error) => return failed(&error),
     };
     let plays = libtest_mimic::run(&arguments, scenarios(&stage));
-    let judgements = libtest_mimic::run(&arguments, afterwards::trials(&stage));
+    let is_whole = arguments.filter.is_none() && arguments.skip.is_empty();
+    let judgements = libtest_mimic::run(&arguments, afterwards::trials(&stage, is_whole));
     // The control plane goes whatever happened, and a failure to end it is one.
     match stage.close() {
         Ok(()) => verdict(&[plays, judgements]),
@@ -66,7 +70,7 @@ fn main() -> ExitCode {
 }
 
 fn scenarios(stage: &Stage) -> Vec<Trial> {
-    let stories: [fn(&Stage) -> Vec<Trial>; 21] = [
+    let stories: [fn(&Stage) -> Vec<Trial>; 24] = [
         path::trials,
         login::trials,
         redirect_urls::trials,
@@ -87,6 +91,9 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         crash_points::trials,
         rest::trials,
         reasons::trials,
+        older_rules::trials,
+        drift::trials,
+        stored_bytes::trials,
         http::trials,
         cli::trials,
     ];
@@ -94,6 +101,7 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
     trials.extend(house::CHECKS.iter().map(|(name, check)| stage.check("house", name, *check)));
     trials.extend(readme::CHECKS.iter().map(|(name, check)| stage.check("readme", name, *check)));
     trials.extend(parts::trials(stage));
+    trials.extend(reasons::checks(stage, &trials));
     trials
 }
 

@@ -14,6 +14,8 @@ use crate::{
 pub struct Member {
     /// The name of the manifest and of the published Secret.
     pub name: String,
+    /// The name of the Secret with the key.
+    pub secret: String,
     /// The user at the bank.
     pub user: User,
 }
@@ -21,11 +23,24 @@ pub struct Member {
 impl World {
     /// Applies a manifest for a new user.
     pub async fn join(&self, number: usize) -> Outcome<Member> {
+        self.join_with(number, &json!({})).await
+    }
+
+    /// The same, with these fields of `spec` on top.
+    pub async fn join_with(&self, number: usize, spec: &Value) -> Outcome<Member> {
         let (name, secret, user) = (format!("app-{number}"), format!("key-{number}"), self.sandbox.new_user());
         self.put_key(&secret, &user.api_key).await?;
-        let credentials = json!({"credentials": {"apiKeySecretRef": {"name": secret}}});
-        self.apply(&self.manifest(&name, &credentials)).await?;
-        Ok(Member { name, user })
+        let member = Member { name, secret, user };
+        self.apply(&self.manifest_of(&member, spec)).await?;
+        Ok(member)
+    }
+
+    /// The manifest of a user, with these fields of `spec` on top.
+    #[must_use]
+    pub fn manifest_of(&self, member: &Member, spec: &Value) -> Value {
+        let mut manifest = self.manifest(&member.name, spec);
+        manifest["spec"]["credentials"]["apiKeySecretRef"]["name"] = member.secret.clone().into();
+        manifest
     }
 
     /// Applies so many manifests, each for a new user.

@@ -86,8 +86,7 @@ async fn a_refused_creation_rests_until_a_request_or_an_edit(world: Arc<World>) 
 
     world.sandbox.behave(|bank| bank.create_body = CreateBody::Stores);
     world.annotate(&asked.name, REQUESTED_AT, "1").await?;
-    let edit = json!({"displayName": "Another", "credentials": {"apiKeySecretRef": {"name": "key-1"}}});
-    world.apply(&world.manifest(&edited.name, &edit)).await?;
+    world.apply(&world.manifest_of(&edited, &json!({"displayName": "Another"}))).await?;
     for member in [&asked, &edited] {
         world.ready(&member.name).await?;
         world.ensure_one_client_with_its_pair(member).await?;
@@ -105,10 +104,9 @@ async fn a_refused_cancellation_ends_in_the_app_or_with_a_request(world: Arc<Wor
     }
     let refusal = FaultKind::Status(400, "This client cannot be cancelled.".to_owned());
     world.sandbox.inject(Fault::new("PUT", CLIENTS, refusal).forever());
-    for (number, member) in members.iter().enumerate() {
-        let key = format!("key-{number}");
-        let cancelled = json!({"status": "CANCELLED", "credentials": {"apiKeySecretRef": {"name": key}}});
-        let object = world.apply_reason(&world.manifest(&member.name, &cancelled), "CancelRefused").await?;
+    for member in &members {
+        let cancelled = world.manifest_of(member, &json!({"status": "CANCELLED"}));
+        let object = world.apply_reason(&cancelled, "CancelRefused").await?;
         ensure_says(&object, &["This client cannot be cancelled.", "Cancel it in the bunq app", REQUESTED_AT])?;
     }
     ensure_eq(world.sandbox.count("PUT", "user/{u}/oauth-client/{c}"), 2, "cancellations sent")?;
