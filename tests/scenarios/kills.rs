@@ -39,12 +39,15 @@ pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
 /// else costs nothing (F01, F02, F03).
 async fn killed_thirty_times_at_random_it_registers_each_user_once(world: Arc<World>) -> Outcome {
     let seed = env::var(SEED).ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random);
-    fs::write(world.folder().join("seed.txt"), format!("{SEED}={seed}\n"))?;
-    let played = play(&world, Dice::new(seed)).await;
-    played.map_err(|error| format!("with {SEED}={seed}: {error}").into())
+    let kept = world.folder().join("kills.txt");
+    fs::write(&kept, format!("{SEED}={seed}\n"))?;
+    match play(&world, Dice::new(seed)).await {
+        Ok(lost) => Ok(fs::write(kept, format!("{SEED}={seed}\n{lost:#?}\n"))?),
+        Err(error) => Err(format!("with {SEED}={seed}: {error}").into()),
+    }
 }
 
-async fn play(world: &World, mut dice: Dice) -> Outcome {
+async fn play(world: &World, mut dice: Dice) -> Outcome<Lost> {
     // A bank that takes its time, so that kills hit calls under way.
     world.sandbox.inject(Fault::new("*", "", FaultKind::DelayReply(Duration::from_millis(40))).forever());
     let (mut members, mut lost) = (Vec::new(), Lost::default());
@@ -66,7 +69,8 @@ async fn play(world: &World, mut dice: Dice) -> Outcome {
         world.ensure_one_client_with_its_pair(member).await?;
     }
     ensure_eq(world.sandbox.with(|bank| bank.clients.len()), MEMBERS, "clients at the bank")?;
-    lost.explains_every_registration(world, &members)
+    lost.explains_every_registration(world, &members)?;
+    Ok(lost)
 }
 
 /// What the bank had registered when a kill came, and no context says so: the kill hit its window.

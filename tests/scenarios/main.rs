@@ -71,6 +71,9 @@ fn main() -> ExitCode {
 
 fn scenarios(stage: &Stage) -> Vec<Trial> {
     let stories: [fn(&Stage) -> Vec<Trial>; 24] = [
+        // These wait for real time to pass: the others play meanwhile.
+        limits::trials,
+        kills::trials,
         path::trials,
         login::trials,
         redirect_urls::trials,
@@ -85,8 +88,6 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         claims::trials,
         hostile_bank::trials,
         outage::trials,
-        kills::trials,
-        limits::trials,
         restart::trials,
         crash_points::trials,
         rest::trials,
