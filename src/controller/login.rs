@@ -171,6 +171,8 @@ impl Operator {
     }
 
     async fn generate_key(&self, entry: &mut Entry) -> Result<(), Stop> {
+        // Before there is a context of our own, which would be taken for an earlier process's.
+        self.follow_earlier_process().await?;
         let fail = |source| Stop::KeyPair { context: self.contexts.locate(&entry.name), source };
         let generated = tokio::task::spawn_blocking(|| KeyPair::generate().and_then(|pair| pair.to_pkcs8_pem())).await;
         let pem = generated.unwrap_or(Err(bunq::KeyError::Generate)).map_err(fail)?;
