@@ -70,7 +70,7 @@ fn main() -> ExitCode {
 }
 
 fn scenarios(stage: &Stage) -> Vec<Trial> {
-    let stories: [fn(&Stage) -> Vec<Trial>; 24] = [
+    let stories: [fn(&Stage) -> Vec<Trial>; 25] = [
         // These wait for real time to pass: the others play meanwhile.
         limits::trials,
         kills::trials,

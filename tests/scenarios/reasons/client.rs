@@ -123,6 +123,7 @@ async fn a_refused_cancellation_ends_in_the_app_or_with_a_request(world: Arc<Wor
     ensure_eq(status, Some(ClientStatus::Cancelled), "the client at the bank")
 }
 
+/// It never comes back as another client behind anybody's back (F26).
 async fn a_refused_reactivation_ends_with_a_new_client_that_the_annotation_allows(world: Arc<World>) -> Outcome {
     world.user().await?;
     world.sandbox.behave(|bank| bank.reactivation = Reactivation::Refused(400));
@@ -140,6 +141,7 @@ async fn a_refused_reactivation_ends_with_a_new_client_that_the_annotation_allow
     becomes_a_new_client(&world, &old).await
 }
 
+/// Nothing is published while there is only half of a pair (F23).
 async fn a_secret_that_is_shown_later_is_published_on_request(world: Arc<World>) -> Outcome {
     world.user().await?;
     world.sandbox.behave(|bank| bank.secret_shown = SecretShown::Never);
@@ -155,6 +157,7 @@ async fn a_secret_that_is_shown_later_is_published_on_request(world: Arc<World>)
     ensure_eq(world.secret("my-app").await?["client_id"].as_str(), client_id(&object), "the published client_id")
 }
 
+/// A secret that only the first read shows was lost with that read (F23).
 async fn a_secret_that_is_never_shown_ends_with_a_new_client(world: Arc<World>) -> Outcome {
     world.user().await?;
     world.sandbox.behave(|bank| bank.secret_shown = SecretShown::Never);

@@ -151,6 +151,7 @@ async fn a_claim_that_cannot_be_read_is_made_anew_after_its_deletion(world: Arc<
     ensure(world.secret("my-app").await? == before, || "the Secret changed".to_owned())
 }
 
+/// What nobody can edit any more is not worth a fight (F27).
 async fn an_immutable_secret_that_must_change_is_written_anew_after_its_deletion(world: Arc<World>) -> Outcome {
     world.user().await?;
     world.start_operator().await?;

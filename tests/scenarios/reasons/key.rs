@@ -31,7 +31,7 @@ pub(super) fn trials(stage: &Stage) -> Vec<Trial> {
     )
 }
 
-/// Both clients live on: the old one belongs to a user who is no longer spoken of.
+/// Both clients live on: the old one belongs to a user who is no longer spoken of (F33).
 async fn the_key_of_another_user_moves_the_manifest_when_the_annotation_allows_it(world: Arc<World>) -> Outcome {
     let first = world.user().await?;
     world.start_operator().await?;
@@ -52,7 +52,7 @@ async fn the_key_of_another_user_moves_the_manifest_when_the_annotation_allows_i
 }
 
 /// The key that an installation was given verifies nothing any more. That is waited out for an
-/// hour; then the message names the step that fetches the bank's key anew (protocol §8).
+/// hour; then the message names the step that fetches the bank's key anew (F21, protocol §8).
 async fn a_bank_whose_key_changed_is_believed_again_after_its_context_was_deleted(world: Arc<World>) -> Outcome {
     world.user().await?;
     let operator = world.start_in_process().await?;
