@@ -10,7 +10,7 @@ use k8s_openapi::api::{
     rbac::v1::RoleBinding,
 };
 use kube::{
-    Api,
+    Api, ResourceExt,
     api::{DeleteParams, Patch, PatchParams, PostParams},
 };
 use libtest_mimic::Trial;
@@ -35,6 +35,7 @@ pub(super) fn trials(stage: &Stage) -> Vec<Trial> {
         a_failing_admission_webhook_is_waited_out,
         a_claim_that_cannot_be_read_is_left_alone_until_it_is_mended,
         a_claim_that_cannot_be_read_is_made_anew_after_its_deletion,
+        a_context_that_cannot_be_read_is_made_anew_after_its_deletion,
         an_immutable_secret_that_must_change_is_written_anew_after_its_deletion,
     )
 }
@@ -147,6 +148,32 @@ async fn a_claim_that_cannot_be_read_is_made_anew_after_its_deletion(world: Arc<
 
     claims.delete(&name, &DeleteParams::default()).await?;
     world.ready("my-app").await?;
+    ensure_eq(world.sandbox.mutations().len(), 0, "changes at the bank")?;
+    ensure(world.secret("my-app").await? == before, || "the Secret changed".to_owned())
+}
+
+async fn a_context_that_cannot_be_read_is_made_anew_after_its_deletion(world: Arc<World>) -> Outcome {
+    world.user().await?;
+    world.start_operator().await?;
+    world.apply_ready(&world.manifest("my-app", &json!({}))).await?;
+    let before = world.secret("my-app").await?;
+    // What a running process knows of it, it does not read again.
+    world.kill_operator().await?;
+    let contexts: Api<Secret> = Api::namespaced(world.admin(), &world.operator_namespace);
+    let context = world.contexts().await?.first().map(ResourceExt::name_any).ok_or("there is no context")?;
+    let spoilt = Patch::Merge(json!({"stringData": {"private-key": "no key"}}));
+    contexts.patch(&context, &PatchParams::default(), &spoilt).await?;
+    world.sandbox.clear_calls();
+
+    world.start_operator().await?;
+    let object = world.reason("my-app", "OperatorStateUnreadable").await?;
+    let step = format!("mend or delete this object in namespace {}", world.operator_namespace);
+    ensure_says(&object, &[&context, "Nothing is done on a guess", &step])?;
+    ensure_eq(world.sandbox.calls().len(), 0, "calls to the bank")?;
+
+    contexts.delete(&context, &DeleteParams::default()).await?;
+    world.ready("my-app").await?;
+    ensure_eq(world.sandbox.count("POST", "installation"), 1, "installations")?;
     ensure_eq(world.sandbox.mutations().len(), 0, "changes at the bank")?;
     ensure(world.secret("my-app").await? == before, || "the Secret changed".to_owned())
 }
