@@ -73,6 +73,10 @@ impl Operator {
         let result = self.handshake(&mut entry, key, caller).await;
         // Whatever stopped it, what the bank has answered is not asked for again.
         let saved = self.contexts.save(&mut entry).await;
+        if matches!(&result, Err(Stop::KeyPair { .. } | Stop::Corrupt { .. })) {
+            // A person may mend or delete it, as the message says.
+            ContextStore::reload(&mut entry);
+        }
         let login = result?;
         saved?;
         Ok(login)

@@ -172,6 +172,10 @@ fn of_stall(stall: &Stall, secret: &str) -> String {
             format!("the bank did not make the OAuth client ACTIVE again: {}. {}", said(text), allow(client_id))
         }
         Stall::RedirectUrlRefused { url, text } => format!("the bank refused the redirect URL {url}; it said \"{text}\". Edit the URL."),
+        Stall::RedirectUrlNotApplied { sent, stored: Some(stored) } if !stored.is_ascii() => format!(
+            "redirect mismatch: the redirect URL {sent} was sent and the bank stores {stored}, which no manifest can declare. \
+             Declare a URL of another host."
+        ),
         Stall::RedirectUrlNotApplied { sent, stored: Some(stored) } => format!(
             "redirect mismatch: the redirect URL {sent} was sent and the bank stores {stored}. Declare {stored}, byte by byte, here and in your app."
         ),
@@ -210,6 +214,7 @@ mod tests {
             Stall::ReactivationRefused { text: Some(text()), client_id: text() },
             Stall::RedirectUrlRefused { url: text(), text: text() },
             Stall::RedirectUrlNotApplied { sent: text(), stored: Some(text()) },
+            Stall::RedirectUrlNotApplied { sent: text(), stored: Some("ü".to_owned()) },
             Stall::RedirectUrlNotApplied { sent: text(), stored: None },
             Stall::RedirectUrlOccupied { stored: None },
             Stall::OneRedirectUrlOnly,

@@ -138,19 +138,23 @@ fn judge_output_again(seen: &mut Observed) {
 fn shown(seen: &mut Observed, want: &Desired) {
     let Seen::Present(client) = &seen.client else { return };
     let by_put = matches!(client.urls, Urls::Single(_));
-    let urls: Vec<&str> = match (&client.urls, &seen.callback_urls) {
+    let known: Option<Vec<&str>> = match (&client.urls, &seen.callback_urls) {
         (Urls::Entries(entries), _) | (Urls::NotShown, Seen::Present(entries)) => {
-            entries.iter().map(|entry| entry.url.as_str()).collect()
+            Some(entries.iter().map(|entry| entry.url.as_str()).collect())
         }
-        (Urls::Single(url), _) => vec![url.as_str()],
-        (Urls::NotShown, Seen::Absent | Seen::Unknown) => Vec::new(),
+        (Urls::Single(url), _) => Some(vec![url.as_str()]),
+        (Urls::NotShown, Seen::Absent | Seen::Unknown) => None,
     };
+    let is_gone = |url: &String| known.as_ref().is_some_and(|urls| !urls.contains(&url.as_str()));
+    let urls = known.as_deref().unwrap_or_default();
     let is_active = client.status == ClientStatus::Active;
     let is_cancelled = client.is_cancelled();
     for write in &mut seen.journal.writes {
         let is_shown = match &write.target {
             Target::Activate => is_active,
             Target::Cancel => is_cancelled,
+            // A URL that comes back after it was removed is drift like one that vanishes.
+            Target::Remove(url) => is_gone(url),
             target => target.url().is_some_and(|url| urls.contains(&url.as_str())),
         };
         // Only this cause's: an older value may be there by chance.
@@ -170,4 +174,59 @@ fn shown(seen: &mut Observed, want: &Desired) {
 #[must_use]
 pub fn listing(at: Timestamp, clients: Vec<Client>) -> Learned {
     Learned::Clients(Listing { at, clients })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Cause, DesiredStatus};
+
+    /// Whether the removal of a URL counts as done after a read that shows `urls`.
+    fn is_seen_removed(urls: Urls) -> bool {
+        let url = "https://a.example".to_owned();
+        let write = Write {
+            target: Target::Remove(url),
+            cause: Cause::default(),
+            answer: Answer::Accepted,
+            seen: false,
+            repairs: Vec::new(),
+        };
+        let mut seen =
+            Observed { journal: Journal { writes: vec![write], ..Journal::default() }, ..Observed::default() };
+        let client = Client {
+            id: 1,
+            client_id: None,
+            status: ClientStatus::Active,
+            display_name: None,
+            has_secret: false,
+            urls,
+        };
+        learn(&mut seen, &want(), &Action::GetClient(1), Ok(Learned::Client(Some(client))));
+        seen.journal.writes[0].seen
+    }
+
+    fn want() -> Desired {
+        Desired {
+            cause: Cause::default(),
+            display_name: String::new(),
+            status: DesiredStatus::Active,
+            urls: Vec::new(),
+            adopt: true,
+            prune: true,
+            cancel_on_delete: false,
+            deleting: false,
+            suspended: false,
+            confirm_cancel: None,
+            allow_new_client: None,
+        }
+    }
+
+    #[test]
+    fn a_removal_is_seen_when_a_read_shows_the_other_urls_only() {
+        let entry = |url: &str| Entry { id: Some(1), url: url.to_owned() };
+        assert!(is_seen_removed(Urls::Entries(vec![entry("https://b.example")])));
+        assert!(is_seen_removed(Urls::Entries(Vec::new())));
+        assert!(!is_seen_removed(Urls::Entries(vec![entry("https://a.example")])));
+        assert!(!is_seen_removed(Urls::NotShown));
+    }
 }

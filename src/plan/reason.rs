@@ -90,7 +90,7 @@ reasons! {
     CancelRefused Stalled "The bank refused to cancel the client, or said yes and did not." "Cancel it in the bunq app, or request a retry.";
     ReactivationRefused Stalled "The bank refused to make the client ACTIVE again, or said yes and did not." "Allow a new client with the annotation `bunq-operator.io/allow-new-client`; apps then get new credentials.";
     RedirectUrlRefused Stalled "The bank refused a redirect URL." "Read the bank's words in the message; then edit the URL or request a retry.";
-    RedirectUrlNotApplied Stalled "The bank accepted a redirect URL and stores other bytes (redirect mismatch), or none." "Declare the bytes that the message shows as stored.";
+    RedirectUrlNotApplied Stalled "The bank accepted a redirect URL and stores other bytes (redirect mismatch), or none." "Declare the bytes that the message shows as stored or, where no manifest can, a URL of another host.";
     RedirectUrlOccupied Stalled "The client has room for one redirect URL and it holds one that is not ours." "Set `pruneRedirectUrls: true` to replace it.";
     OneRedirectUrlOnly Stalled "The client has room for one redirect URL and the manifest declares several." "Remove `additionalRedirectUrls`.";
     DriftContested Stalled "Somebody keeps undoing a value at the bank, three times in an hour." "Find the other writer, then request a retry.";

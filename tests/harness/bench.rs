@@ -44,6 +44,16 @@ impl Bench {
             fs::remove_dir_all(&folder)?;
         }
         fs::create_dir_all(&folder)?;
+        Self::in_folder(folder).await
+    }
+
+    /// One more control plane, for what would disturb everybody else's; its worlds keep what was
+    /// said where the others do.
+    pub async fn another(&self) -> Outcome<Self> {
+        Self::in_folder(self.folder.clone()).await
+    }
+
+    async fn in_folder(folder: PathBuf) -> Outcome<Self> {
         let options = Options { audit: true, ..Options::default() };
         let control_plane = ControlPlane::start(options).await?;
         let admin = control_plane.admin_client().await?;

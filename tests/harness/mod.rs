@@ -22,6 +22,7 @@ pub mod play;
 pub mod process;
 pub mod story;
 pub mod test_clock;
+pub mod windows;
 pub mod witness;
 pub mod world;
 

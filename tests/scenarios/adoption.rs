@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use libtest_mimic::Trial;
 use serde_json::json;
-use testbed::harness::{Outcome, World, ensure, ensure_eq};
+use testbed::harness::{Outcome, World, ensure, ensure_eq, world::ready_reason};
 
 use crate::stage::{Stage, scenarios};
 
@@ -78,5 +78,9 @@ async fn nothing_is_cancelled_in_the_pass_that_adopts(world: Arc<World>) -> Outc
 
     world.apply_reason(&world.manifest("my-app", &json!({"status": "CANCELLED"})), "AdoptionWouldCancel").await?;
 
-    ensure_eq(world.sandbox.mutations().len(), 0, "changes at the bank")
+    ensure_eq(world.sandbox.mutations().len(), 0, "changes at the bank")?;
+    world.apply_ready(&world.manifest("my-app", &json!({"status": "ACTIVE"}))).await?;
+    let cancelled = world.apply_ready(&world.manifest("my-app", &json!({"status": "CANCELLED"}))).await?;
+    ensure_eq(ready_reason(&cancelled), "Cancelled", "the reason of Ready")?;
+    ensure_eq(world.sandbox.with(|bank| bank.active_clients(user.id).len()), 0, "ACTIVE clients")
 }

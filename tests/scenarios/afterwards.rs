@@ -1,4 +1,5 @@
-//! What is judged when all scenarios have played: secrets that got out, rights that nobody used.
+//! What is judged when all scenarios have played: secrets that got out, rights that nobody used,
+//! reasons that nobody saw.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -8,10 +9,21 @@ use testbed::{
     harness::{Bench, Outcome, canary::scan, deployment::SERVICE_ACCOUNT, ensure},
 };
 
-use crate::stage::Stage;
+use crate::{reasons, stage::Stage};
 
-pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
+/// The reasons can be judged only when every scenario has played: otherwise that is said instead.
+pub(crate) fn trials(stage: &Stage, is_whole: bool) -> Vec<Trial> {
+    let reasons = "every_reason_was_reached_and_left_again";
+    let reasons = stage.with_bench("afterwards", reasons, |bench| async move {
+        reasons::every_reason_was_reached_and_left(bench.folder())
+    });
+    let reasons = if is_whole {
+        reasons
+    } else {
+        reasons.with_kind("not judged: not all scenarios play").with_ignored_flag(true)
+    };
     vec![
+        reasons,
         stage.with_bench("afterwards", "no_secret_got_into_logs_statuses_events_or_metrics", no_secret_got_out),
         stage.with_bench("afterwards", "every_right_that_was_granted_was_used", every_right_was_used),
     ]

@@ -121,7 +121,7 @@ async fn a_revoked_key_leaves_the_published_secret_alone(world: Arc<World>) -> O
 }
 
 async fn the_key_of_another_user_is_stopped(world: Arc<World>) -> Outcome {
-    world.user().await?;
+    let first = world.user().await?;
     world.start_operator().await?;
     let object = world.apply_ready(&world.manifest("my-app", &json!({}))).await?;
     let client_id = object["status"]["clientId"].as_str().unwrap_or_default().to_owned();
@@ -132,5 +132,7 @@ async fn the_key_of_another_user_is_stopped(world: Arc<World>) -> Outcome {
     let message = condition(&object, "Ready")["message"].as_str().unwrap_or_default();
     ensure(message.contains(&client_id), || format!("the message does not say how to go on: {message}"))?;
     ensure_eq(world.sandbox.with(|bank| bank.clients_of(other.id).len()), 0, "clients of the other user")?;
+    world.put_key(KEY_SECRET, &first.api_key).await?;
+    world.ready_within("my-app", SECONDS).await?;
     ensure_eq(world.sandbox.count("POST", "user/{u}/oauth-client"), 1, "clients created")
 }

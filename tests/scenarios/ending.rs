@@ -58,7 +58,12 @@ async fn a_client_cancelled_by_its_owner_is_not_reactivated(world: Arc<World>) -
     world.reason("my-app", "CancelledAtBank").await?;
 
     ensure_eq(world.sandbox.mutations().len(), 0, "changes at the bank")?;
-    ensure_eq(at_the_bank(&world, user.id), [ClientStatus::Cancelled], "the client at the bank")
+    ensure_eq(at_the_bank(&world, user.id), [ClientStatus::Cancelled], "the client at the bank")?;
+
+    // The way out: his word becomes the manifest's, and then the manifest has another one.
+    world.apply_ready(&world.manifest("my-app", &json!({"status": "CANCELLED"}))).await?;
+    world.apply_ready(&world.manifest("my-app", &json!({"status": "ACTIVE"}))).await?;
+    ensure_eq(at_the_bank(&world, user.id), [ClientStatus::Active], "the client at the bank")
 }
 
 async fn the_policy_retain_sets_no_finalizer_and_leaves_the_bank_alone(world: Arc<World>) -> Outcome {

@@ -23,7 +23,6 @@ pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
         an_unsigned_reply_to_the_creation_never_creates_a_second_client,
         a_request_that_never_arrived_is_repeated_after_a_minute_of_doubt,
         killed_while_the_bank_creates_it_finds_the_client_again,
-        killed_again_and_again_it_registers_each_user_once,
         a_dead_session_costs_one_session_and_one_replay,
         a_bank_that_knows_other_create_bodies_gets_the_one_it_knows,
     )
@@ -106,47 +105,6 @@ async fn killed_while_the_bank_creates_it_finds_the_client_again(world: Arc<Worl
     ensure_eq(world.sandbox.count("POST", CLIENTS), 1, "creations sent")?;
     ensure_eq(world.sandbox.count("POST", "device-server"), 1, "devices registered")?;
     ensure_one_client(&world, user.id)
-}
-
-/// Moments spread over a registration, without a source of chance: every run kills at the same.
-const KILLED_AFTER: [u64; 12] = [90, 150, 210, 260, 310, 370, 430, 120, 500, 180, 340, 610];
-
-async fn killed_again_and_again_it_registers_each_user_once(world: Arc<World>) -> Outcome {
-    // A bank that takes its time, so that kills hit calls under way.
-    world.sandbox.inject(Fault::new("*", "", FaultKind::DelayReply(Duration::from_millis(40))).forever());
-    let mut users = Vec::new();
-    for number in 0..10 {
-        let user = world.sandbox.new_user();
-        let (name, secret) = (format!("app-{number}"), format!("key-{number}"));
-        world.put_key(&secret, &user.api_key).await?;
-        let credentials = json!({"credentials": {"apiKeySecretRef": {"name": secret}}});
-        world.apply(&world.manifest(&name, &credentials)).await?;
-        users.push((name, user));
-    }
-
-    for moment in KILLED_AFTER {
-        world.start_operator().await?;
-        tokio::time::sleep(Duration::from_millis(moment)).await;
-        world.kill_operator().await?;
-    }
-    world.start_operator().await?;
-
-    for (name, user) in &users {
-        // A creation that was announced and perhaps never sent is in doubt for a minute.
-        world.ready_within(name, Duration::from_mins(2)).await?;
-        ensure_one_client(&world, user.id)?;
-        let pair = world.secret(name).await?;
-        let is_its = world.sandbox.with(|bank| {
-            bank.clients_of(user.id)
-                .iter()
-                .all(|it| pair["client_id"] == it.client_id && pair["client_secret"] == it.secret)
-        });
-        ensure(is_its, || format!("Secret {name} holds another client's pair"))?;
-    }
-    let devices = world.sandbox.with(|bank| bank.devices.len());
-    let most = users.len() + KILLED_AFTER.len();
-    ensure(devices <= most, || format!("{devices} devices were registered, at most {most} could be"))?;
-    ensure_eq(world.sandbox.with(|bank| bank.clients.len()), users.len(), "clients at the bank")
 }
 
 async fn a_dead_session_costs_one_session_and_one_replay(world: Arc<World>) -> Outcome {

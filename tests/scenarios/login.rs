@@ -74,5 +74,8 @@ async fn an_access_token_is_no_api_key_and_reaches_no_client(world: Arc<World>) 
     ensure(message.contains("access token"), || format!("the message does not say so: {message}"))?;
     let asked: Vec<_> = world.sandbox.calls().iter().map(|call| call.template).collect();
     ensure(!asked.iter().any(|template| template.contains("oauth-client")), || format!("it asked {asked:?}"))?;
-    ensure(asked.contains(&"session-server"), || format!("no session was opened: {asked:?}"))
+    ensure(asked.contains(&"session-server"), || format!("no session was opened: {asked:?}"))?;
+
+    world.put_key("pasted", &world.sandbox.new_user().api_key).await?;
+    world.ready("mistaken").await.map(drop)
 }

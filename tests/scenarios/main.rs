@@ -18,13 +18,17 @@ mod context;
 mod crash_points;
 mod credentials;
 mod deletion;
+mod drift;
 mod ending;
 mod hostile_bank;
 mod house;
 mod http;
+mod kills;
 mod kubectl;
+mod limits;
 mod login;
 mod namespaces;
+mod older_rules;
 mod outage;
 mod output;
 mod ownership;
@@ -37,6 +41,7 @@ mod planner_properties;
 #[expect(unreachable_pub, reason = "it is written to be played from a library, too")]
 mod planner_stories;
 mod readme;
+mod reasons;
 mod redirect_urls;
 mod requests;
 mod rest;
@@ -44,6 +49,7 @@ mod restart;
 mod secret_care;
 mod secret_moves;
 mod stage;
+mod stored_bytes;
 
 use std::{io::Write as _, process::ExitCode};
 
@@ -63,7 +69,8 @@ fn main() -> ExitCode {
         Err(error) => return failed(&error),
     };
     let plays = libtest_mimic::run(&arguments, scenarios(&stage));
-    let judgements = libtest_mimic::run(&arguments, afterwards::trials(&stage));
+    let is_whole = arguments.filter.is_none() && arguments.skip.is_empty();
+    let judgements = libtest_mimic::run(&arguments, afterwards::trials(&stage, is_whole));
     // The control plane goes whatever happened, and a failure to end it is one.
     match stage.close() {
         Ok(()) => verdict(&[plays, judgements]),
@@ -73,6 +80,9 @@ fn main() -> ExitCode {
 
 fn scenarios(stage: &Stage) -> Vec<Trial> {
     let stories: &[fn(&Stage) -> Vec<Trial>] = &[
+        // These wait for real time to pass: the others play meanwhile.
+        limits::trials,
+        kills::trials,
         path::trials,
         login::trials,
         redirect_urls::trials,
@@ -99,6 +109,10 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         restart::trials,
         crash_points::trials,
         rest::trials,
+        reasons::trials,
+        older_rules::trials,
+        drift::trials,
+        stored_bytes::trials,
         http::trials,
         cli::trials,
     ];
@@ -106,6 +120,7 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
     trials.extend(house::CHECKS.iter().map(|(name, check)| stage.check("house", name, *check)));
     trials.extend(readme::CHECKS.iter().map(|(name, check)| stage.check("readme", name, *check)));
     trials.extend(parts::trials(stage));
+    trials.extend(reasons::checks(stage, &trials));
     trials
 }
 

@@ -29,7 +29,7 @@ const fn story(name: &'static str, edits: &'static [crate::harness::story::Edit]
 pub static CREATE: [Story; 1] = [story("create", &[Apply])];
 
 /// What people do with redirect URLs.
-pub static URLS: [Story; 9] = [
+pub static URLS: [Story; 10] = [
     story("change the URL", &[Apply, Urls(&[SECOND])]),
     story("change the URL and back", &[Apply, Urls(&[SECOND]), Urls(&[FIRST])]),
     story("two URLs, then one", &[Apply, Urls(&[FIRST, SECOND]), Urls(&[SECOND])]),
@@ -41,6 +41,7 @@ pub static URLS: [Story; 9] = [
     ),
     story("a foreign URL appears", &[Apply, GainForeignUrl, Urls(&[SECOND])]),
     story("a foreign URL appears, retry", &[Apply, GainForeignUrl, Retry, Urls(&[SECOND]), Retry]),
+    story("a pruned URL comes back", &[Apply, Prune, GainForeignUrl, GainForeignUrl]),
     Story { name: "adoption is never allowed", adopt: false, edits: &[Apply, Urls(&[SECOND])] },
 ];
 
@@ -148,7 +149,10 @@ fn can_register(Game { story, start, habits, .. }: &Game) -> bool {
         *bytes == Bytes::Kept && *secrecy == Secrecy::Shown && (is_active(*start) || *creation != Creation::Refused);
     let has_foreign = matches!(start, Start::ForeignUrl | Start::BothUrls | Start::LookAlike);
     let needs_room = has_foreign
-        || matches!(story.name, "two URLs, then one" | "a foreign URL appears" | "a foreign URL appears, retry");
+        || matches!(
+            story.name,
+            "two URLs, then one" | "a foreign URL appears" | "a foreign URL appears, retry" | "a pruned URL comes back"
+        );
     let by_sub_resource = *routes == Routes::On
         && match shape {
             Shape::Array | Shape::Both | Shape::Neither => *room == Room::Many || !needs_room,
@@ -158,7 +162,7 @@ fn can_register(Game { story, start, habits, .. }: &Game) -> bool {
         };
     let by_put = *shape == Shape::Scalar
         && matches!(put, Put::Replace | Put::NeedsStatus)
-        && (!has_foreign || story.name == "prune")
+        && (!has_foreign || matches!(story.name, "prune" | "a pruned URL comes back"))
         && story.name != "two URLs, then one";
     is_sane && (by_sub_resource || by_put)
 }

@@ -173,13 +173,17 @@ fn not_applied(facts: &Facts<'_>, sent: &str, entries: &[Entry]) -> Stall {
     Stall::RedirectUrlNotApplied { sent: sent.to_owned(), stored }
 }
 
-/// Whether `stored` is what a bank could have made of `sent`: a slash, a case, a default port.
+/// Whether `stored` is what a bank could have made of `sent`: a slash, a case, a default port, or the
+/// characters that the `xn--` labels of the host stand for.
 fn looks_like(sent: &str, stored: &str) -> bool {
-    let plain = |url: &str| {
-        let url = url.to_ascii_lowercase().replacen(":443/", "/", 1);
-        url.trim_end_matches('/').trim_end_matches(":443").to_owned()
+    let parts = |url: &str| -> Vec<String> {
+        let url = url.to_lowercase().replacen(":443/", "/", 1);
+        url.trim_end_matches('/').trim_end_matches(":443").split(['/', '.']).map(str::to_owned).collect()
     };
-    plain(sent) == plain(stored)
+    let (sent, stored) = (parts(sent), parts(stored));
+    let is_same =
+        |(sent, stored): (&String, &String)| sent == stored || (sent.starts_with("xn--") && !stored.is_ascii());
+    sent.len() == stored.len() && sent.iter().zip(&stored).all(is_same)
 }
 
 #[cfg(test)]
@@ -193,6 +197,16 @@ mod tests {
         }
         for stored in ["https://a.example/x", "https://b.example", "http://a.example"] {
             assert!(!looks_like("https://a.example", stored), "{stored}");
+        }
+    }
+
+    #[test]
+    fn a_decoded_host_is_recognised_and_another_path_is_not() {
+        let sent = "https://xn--mnchen-3ya.example/callback";
+        assert!(looks_like(sent, "https://münchen.example/callback/"));
+        for stored in ["https://münchen.example/other", "https://mnchen.example/callback", "https://ü.münchen.example/"]
+        {
+            assert!(!looks_like(sent, stored), "{stored}");
         }
     }
 }

@@ -199,7 +199,9 @@ impl InProcess {
         self.sum_of("controller_runtime_active_workers{") > 0
     }
 
-    fn sum_of(&self, series: &str) -> u64 {
+    /// The sum of all samples whose series begin like this.
+    #[must_use]
+    pub fn sum_of(&self, series: &str) -> u64 {
         let text = self.telemetry.metrics.prometheus_text().unwrap_or_default();
         let samples = text.lines().filter(|line| line.starts_with(series));
         samples.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()

@@ -1,6 +1,7 @@
 //! One scenario's world: an operator's namespace with the deployed rights, a tenant's namespace,
 //! a bank, and a witness who judges every status.
 
+mod crowd;
 mod in_process;
 mod neighbours;
 mod objects;
@@ -26,6 +27,7 @@ use super::{
 };
 use crate::sandbox::{self, Sandbox};
 
+pub use crowd::Member;
 pub use in_process::{IMPATIENCE, InProcess, Seams};
 pub use objects::{Happening, condition, is_ready, ready_reason};
 

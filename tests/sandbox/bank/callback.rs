@@ -100,8 +100,15 @@ impl Bank {
             StoredUrl::TrailingSlash if url.ends_with('/') => url.to_owned(),
             StoredUrl::TrailingSlash => format!("{url}/"),
             StoredUrl::LowerCase => url.to_lowercase(),
+            StoredUrl::UnicodeHost => unicode_host(url),
         }
     }
+}
+
+fn unicode_host(url: &str) -> String {
+    let parsed = url::Url::parse(url).ok();
+    let host = parsed.as_ref().and_then(url::Url::host_str).unwrap_or_default();
+    url.replacen(host, &url::quirks::domain_to_unicode(host), 1)
 }
 
 fn wanted_url(ask: &Ask) -> Result<String, Refusal> {

@@ -111,6 +111,8 @@ switch! {
         TrailingSlash,
         /// In lower case.
         LowerCase,
+        /// With the characters that the `xn--` labels of the host stand for.
+        UnicodeHost,
     }
 }
 
