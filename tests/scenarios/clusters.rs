@@ -69,7 +69,7 @@ async fn is_back(world: &World, object: &Value, secret: &Value) -> Outcome {
     ensure_eq(world.sandbox.mutations().len(), 0, "changes at the bank")
 }
 
-/// Velero restores neither UID nor status, and nothing of the operator's namespace was saved.
+/// Velero restores neither UID nor status, and nothing of the operator's namespace was saved (F40).
 async fn a_restored_manifest_adopts_the_client_that_is_there(world: Arc<World>) -> Outcome {
     let (object, secret, claims) = lost(&world).await?;
     lose_claims(&world, &claims).await?;
@@ -81,6 +81,7 @@ async fn a_restored_manifest_adopts_the_client_that_is_there(world: Arc<World>) 
     world.event("my-app", "ClientAdopted").await.map(drop)
 }
 
+/// The claim still names a UID that nobody has (F40).
 async fn a_restored_manifest_takes_over_the_claim_of_its_former_self(world: Arc<World>) -> Outcome {
     let (object, secret, claims) = lost(&world).await?;
     ensure_eq(claims.len(), 1, "claims")?;
@@ -173,12 +174,14 @@ async fn at_rest(world: &World, other: &World, urls: [&str; 2]) -> Outcome<Vec<S
     Ok(world.sandbox.with(|bank| bank.urls_of(id)))
 }
 
+/// Neither undoes what the other did (F40).
 async fn two_clusters_that_declare_the_same_url_share_one_client_and_rest(world: Arc<World>) -> Outcome {
     const SAME: &str = "https://myapp.com/oauth/callback";
     let urls = two_clusters(&world, [SAME, SAME]).await?;
     ensure_eq(urls, [SAME], "redirect URLs at the bank")
 }
 
+/// Each manages its own URL and leaves the other's (F40).
 async fn two_clusters_that_declare_two_urls_keep_both_and_rest(world: Arc<World>) -> Outcome {
     const TWO: [&str; 2] = ["https://blue.myapp.com/callback", "https://green.myapp.com/callback"];
     let urls = two_clusters(&world, TWO).await?;
@@ -186,7 +189,8 @@ async fn two_clusters_that_declare_two_urls_keep_both_and_rest(world: Arc<World>
 }
 
 /// Both declared it; one moves on and removes what it had declared, the other still wants it. The
-/// one that removes does so once per edit (protocol §5), so the URL comes back and stays.
+/// one that removes does so once per edit (protocol §5), so the URL comes back and stays
+/// (F40).
 async fn a_url_that_one_cluster_gives_up_and_the_other_declares_is_not_fought_over(world: Arc<World>) -> Outcome {
     let other = world.another_cluster().await?;
     let played = moves_on(&world, &other).await;

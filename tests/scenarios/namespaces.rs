@@ -178,11 +178,12 @@ fn judge_creations(writes: &[String], tenants: &[Tenant]) -> Outcome {
     Ok(())
 }
 
+/// Whatever the namespace controller takes first (F30, L4).
 async fn fifty_namespaces_go_in_any_order_and_none_is_stuck(world: Arc<World>) -> Outcome {
     go(&world, COUNT).await
 }
 
-/// The same with the five ways of one namespace, and both policies.
+/// The same with the five ways of one namespace, and both policies (F30).
 async fn a_namespace_goes_with_its_manifest_and_its_client(world: Arc<World>) -> Outcome {
     go(&world, 2 * FIRST.len()).await
 }
