@@ -17,8 +17,10 @@ pub mod oracle;
 pub mod outcome;
 pub mod play;
 pub mod process;
+pub mod scatter;
 pub mod story;
 pub mod test_clock;
+pub mod walk;
 pub mod witness;
 pub mod world;
 
