@@ -4,6 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
+    by_key::by_key,
     call::Call,
     callback::CallbackUrl,
     client::{Access, Bank, Reply},
@@ -275,6 +276,7 @@ pub(super) fn continuation(answer: &Believed, list: &str, url: &str) -> Result<S
 
 /// Under the names that the bank may use.
 #[derive(Deserialize)]
+#[serde(remote = "Self")]
 struct WireClient {
     id: u64,
     status: String,
@@ -286,9 +288,11 @@ struct WireClient {
     redirect_url: Option<String>,
 }
 
+by_key!(WireClient);
+
 impl<'de> Deserialize<'de> for OauthClient {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let wire = WireClient::deserialize(deserializer)?;
+        let wire: WireClient = Deserialize::deserialize(deserializer)?;
         let filled = |secret: &SecretString| !secret.expose_secret().is_empty();
         Ok(Self {
             id: wire.id,
