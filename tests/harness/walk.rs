@@ -100,7 +100,7 @@ impl Walk<'_> {
             }
             Action::Send(Mutation::Create(_)) => self.post(),
             Action::Send(_) => Ok(Learned::Accepted(None)),
-            Action::GetClient(_) => Ok(Learned::Client(self.dice.maybe(|dice| dice.client()))),
+            Action::GetClient(_) => Ok(Learned::Client(self.dice.maybe(Dice::client))),
             Action::ListCallbackUrls(_) => Ok(Learned::CallbackUrls(None)),
             Action::AddFinalizer | Action::DropFinalizer(_) => Ok(Learned::Finalizer),
             Action::ReadOutput | Action::CreateOutput | Action::UpdateOutput | Action::RemoveLeftover(_) => {
