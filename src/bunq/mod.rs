@@ -27,6 +27,8 @@ mod credential_ip;
 mod envelope;
 mod error;
 mod exchange;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod handshake;
 mod http;
 mod limit;
