@@ -15,6 +15,7 @@ pub mod kube_model;
 pub mod oauth_client;
 pub mod oracle;
 pub mod outcome;
+pub mod pairs;
 pub mod play;
 pub mod process;
 pub mod scatter;
