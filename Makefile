@@ -10,11 +10,17 @@ GO_MODULE  := tests/controlplane
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(TOOLS)/bin/cargo-deny-$(CARGO_DENY_VERSION)
 
+CARGO_FUZZ_VERSION := 0.13.2
+CARGO_FUZZ := $(TOOLS)/bin/cargo-fuzz-$(CARGO_FUZZ_VERSION)
+FUZZ_TARGETS := envelope redirect_url
+FUZZ_SECONDS ?= 60
+NIGHTLY ?= nightly
+
 # Advisories are judged for what is shipped; see .deny.toml.
 SHIPPED := --exclude testbed --exclude-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint crds run \
+.PHONY: help demo test lint fuzz crds run \
 	lint-format lint-clippy lint-docs lint-dependencies lint-advisories lint-go
 
 help: ## list the targets
@@ -35,6 +41,19 @@ test: ## every test, on a real control plane and the bank emulator
 
 lint: lint-format lint-clippy lint-docs lint-dependencies lint-advisories lint-go ## format, clippy, docs, dependencies, go vet
 	@echo "==> lint passed"
+
+# The fuzzer needs a nightly toolchain and a C++ compiler; the first build takes ten minutes. What it finds worth keeping stays in the
+# target folder; the committed corpus is only read. The lock file is the operator's, plus the fuzzer.
+fuzz: $(CARGO_FUZZ) ## the decoder and the URL rule under a fuzzer (FUZZ_SECONDS=60 each; needs the nightly toolchain)
+	@cp Cargo.lock tests/fuzz/Cargo.lock
+	@for target in $(FUZZ_TARGETS); do \
+		echo "==> $$target, $(FUZZ_SECONDS) s"; \
+		mkdir -p $(TARGET)/fuzz/corpus/$$target $(TARGET)/fuzz/finds/$$target; \
+		RUSTUP_TOOLCHAIN=$(NIGHTLY) $(CARGO_FUZZ) run --fuzz-dir tests/fuzz --target-dir $(TARGET)/fuzz $$target \
+			$(TARGET)/fuzz/corpus/$$target tests/fuzz/corpus/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=1 -artifact_prefix=$(TARGET)/fuzz/finds/$$target/ \
+			|| exit 1; \
+	done
 
 crds: ## write the custom resource definition to crds/
 	@mkdir -p $(dir $(CRD))
@@ -86,3 +105,8 @@ $(CARGO_DENY):
 	@echo "==> installing cargo-deny $(CARGO_DENY_VERSION) into $(TOOLS) (once; a few minutes)"
 	$(CARGO) install --locked --debug --root $(TOOLS) cargo-deny@$(CARGO_DENY_VERSION)
 	@mv $(TOOLS)/bin/cargo-deny $@
+
+$(CARGO_FUZZ):
+	@echo "==> installing cargo-fuzz $(CARGO_FUZZ_VERSION) into $(TOOLS) (once; a minute)"
+	$(CARGO) install --locked --debug --root $(TOOLS) cargo-fuzz@$(CARGO_FUZZ_VERSION)
+	@mv $(TOOLS)/bin/cargo-fuzz $@

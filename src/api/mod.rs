@@ -6,6 +6,8 @@
 pub mod condition;
 pub mod crd;
 pub mod format;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod interval;
 pub mod rules;
 #[expect(clippy::doc_markdown, reason = "the comments are what `kubectl explain` shows, without markup")]

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{
     call::Call,
     client::{Access, Bank, Reply},
-    envelope::CallbackItem,
+    envelope::{Believed, CallbackItem},
     error::Error,
     exchange::Attempt,
     oauth_client::{MOST_PAGES, client_path, continuation},
@@ -26,6 +26,14 @@ impl From<CallbackItem> for CallbackUrl {
     }
 }
 
+/// One page of a listing.
+pub(super) struct Page {
+    /// In the bank's order.
+    pub(super) urls: Vec<CallbackUrl>,
+    /// Where the next page is, below the base URL; `None` on the last.
+    pub(super) older: Option<String>,
+}
+
 #[derive(Serialize)]
 struct CallbackBody<'a> {
     url: &'a str,
@@ -41,19 +49,16 @@ impl Bank {
         loop {
             let attempt = Attempt::access(Call::ListCallbackUrls, path, access);
             let answer = self.exchange(attempt).await?;
-            let envelope = answer.envelope()?;
-            for item in envelope.items {
-                let url = item.oauth_callback_url;
-                let url = url.ok_or_else(|| answer.senseless("an item is no callback URL"))?;
-                let url = CallbackUrl::from(url);
+            let page = answer.callbacks_page(&list)?;
+            for url in page.urls {
                 if !urls.contains(&url) {
                     urls.push(url);
                 }
             }
-            match envelope.pagination.and_then(|p| p.older_url) {
+            match page.older {
                 None => return Ok(answer.reply(urls)),
                 Some(_) if pages == MOST_PAGES => return Err(answer.too_many_pages(pages)),
-                Some(older) => path = continuation(&answer, &list, &older)?,
+                Some(older) => path = older,
             }
             pages += 1;
             crate::clock::pause(self.page_pause).await;
@@ -69,9 +74,7 @@ impl Bank {
     ) -> Result<Reply<Option<u64>>, Error> {
         let path = callbacks_path(access, client);
         let attempt = Attempt::access(Call::CreateCallbackUrl, path, access);
-        let answer = self.exchange(attempt.json(&CallbackBody { url })?).await?;
-        let id = answer.envelope()?.id();
-        Ok(answer.reply(id))
+        self.exchange(attempt.json(&CallbackBody { url })?).await?.created_callback()
     }
 
     /// Puts another URL in the place of a registered one.
@@ -97,6 +100,27 @@ impl Bank {
     }
 }
 
-fn callbacks_path(access: &Access<'_>, client: u64) -> String {
+impl Believed {
+    /// A page of `list`, which is the path below the base URL.
+    pub(super) fn callbacks_page(&self, list: &str) -> Result<Page, Error> {
+        let envelope = self.envelope()?;
+        let mut urls = Vec::with_capacity(envelope.items.len());
+        for item in envelope.items {
+            let url = item.oauth_callback_url.ok_or_else(|| self.senseless("an item is no callback URL"))?;
+            urls.push(CallbackUrl::from(url));
+        }
+        let older = envelope.pagination.and_then(|pagination| pagination.older_url);
+        let older = older.map(|url| continuation(self, list, &url)).transpose()?;
+        Ok(Page { urls, older })
+    }
+
+    /// The number of a new callback URL, where the bank tells it.
+    pub(super) fn created_callback(self) -> Result<Reply<Option<u64>>, Error> {
+        let id = self.envelope()?.id();
+        Ok(self.reply(id))
+    }
+}
+
+pub(super) fn callbacks_path(access: &Access<'_>, client: u64) -> String {
     format!("{}/callback-url", client_path(access, client))
 }

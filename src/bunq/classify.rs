@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::{
     bank_text,
+    by_key::by_key,
     call::Call,
     error::{Answer, Error},
     transport::Response,
@@ -27,15 +28,19 @@ pub(super) struct Frame<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(remote = "Self")]
 struct Refusal {
     #[serde(rename = "Error")]
     errors: Vec<RefusalItem>,
 }
 
 #[derive(Deserialize)]
+#[serde(remote = "Self")]
 struct RefusalItem {
     error_description: Option<String>,
 }
+
+by_key!(Refusal, RefusalItem);
 
 impl Frame<'_> {
     /// Anything but a success.

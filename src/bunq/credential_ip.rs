@@ -4,6 +4,7 @@ use super::{
     bank_text,
     call::Call,
     client::{Access, Bank, Reply},
+    envelope::Believed,
     error::Error,
     exchange::Attempt,
 };
@@ -21,8 +22,14 @@ impl Bank {
     /// The first page of the user's credentials; those without an address are left out.
     pub async fn list_credential_password_ip(&self, access: &Access<'_>) -> Result<Reply<Vec<PermittedDevice>>, Error> {
         let path = format!("user/{}/credential-password-ip", access.user_id);
-        let answer = self.exchange(Attempt::access(Call::ListCredentialIps, path, access)).await?;
-        let items = answer.envelope()?.items.into_iter();
+        self.exchange(Attempt::access(Call::ListCredentialIps, path, access)).await?.permitted_devices()
+    }
+}
+
+impl Believed {
+    /// Every credential that has an address.
+    pub(super) fn permitted_devices(self) -> Result<Reply<Vec<PermittedDevice>>, Error> {
+        let items = self.envelope()?.items.into_iter();
         let devices = items
             .filter_map(|item| item.credential_password_ip)
             .filter_map(|credential| {
@@ -33,6 +40,6 @@ impl Bank {
                 })
             })
             .collect();
-        Ok(answer.reply(devices))
+        Ok(self.reply(devices))
     }
 }

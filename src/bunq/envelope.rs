@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
-use super::{call::Call, client::Reply, error::Error, oauth_client::OauthClient};
+use super::{by_key::by_key, call::Call, client::Reply, error::Error, oauth_client::OauthClient};
 
 /// A success whose bytes may be read.
 pub(super) struct Believed {
@@ -18,6 +18,7 @@ pub(super) struct Believed {
 
 /// A list of items and where older ones are.
 #[derive(Deserialize)]
+#[serde(remote = "Self")]
 pub(super) struct Envelope {
     #[serde(rename = "Response")]
     pub(super) items: Vec<Item>,
@@ -26,12 +27,14 @@ pub(super) struct Envelope {
 }
 
 #[derive(Deserialize)]
+#[serde(remote = "Self")]
 pub(super) struct Pagination {
     pub(super) older_url: Option<String>,
 }
 
 /// Every type that this conversation reads; an item has one of them.
 #[derive(Deserialize)]
+#[serde(remote = "Self")]
 pub(super) struct Item {
     #[serde(rename = "Id")]
     pub(super) id: Option<IdItem>,
@@ -56,21 +59,25 @@ pub(super) struct Item {
 }
 
 #[derive(Deserialize)]
+#[serde(remote = "Self")]
 pub(super) struct IdItem {
     pub(super) id: u64,
 }
 
 #[derive(Deserialize)]
+#[serde(remote = "Self")]
 pub(super) struct TokenItem {
     pub(super) token: SecretString,
 }
 
 #[derive(Deserialize)]
+#[serde(remote = "Self")]
 pub(super) struct ServerPublicKeyItem {
     pub(super) server_public_key: String,
 }
 
 #[derive(Deserialize)]
+#[serde(remote = "Self")]
 pub(super) struct UserItem {
     pub(super) id: u64,
     /// Of any JSON type: a strange one counts as missing.
@@ -81,6 +88,7 @@ pub(super) struct UserItem {
 
 /// Whom a `UserApiKey` acts for; these may have no id (`bunq-api §2`).
 #[derive(Deserialize)]
+#[serde(remote = "Self")]
 pub(super) struct RequestedByUser {
     #[serde(rename = "UserPerson")]
     pub(super) person: Option<Timed>,
@@ -91,12 +99,14 @@ pub(super) struct RequestedByUser {
 }
 
 #[derive(Deserialize)]
+#[serde(remote = "Self")]
 pub(super) struct Timed {
     #[serde(default, deserialize_with = "seconds")]
     pub(super) session_timeout: Option<u64>,
 }
 
 #[derive(Deserialize)]
+#[serde(remote = "Self")]
 pub(super) struct CallbackItem {
     pub(super) id: Option<u64>,
     pub(super) url: String,
@@ -104,15 +114,32 @@ pub(super) struct CallbackItem {
 
 /// Only what is needed: `token_value` is a secret and is never read.
 #[derive(Deserialize)]
+#[serde(remote = "Self")]
 pub(super) struct CredentialItem {
     pub(super) status: Option<String>,
     pub(super) permitted_device: Option<PermittedDeviceItem>,
 }
 
 #[derive(Deserialize)]
+#[serde(remote = "Self")]
 pub(super) struct PermittedDeviceItem {
     pub(super) ip: Option<String>,
 }
+
+by_key!(
+    Envelope,
+    Pagination,
+    Item,
+    IdItem,
+    TokenItem,
+    ServerPublicKeyItem,
+    UserItem,
+    RequestedByUser,
+    Timed,
+    CallbackItem,
+    CredentialItem,
+    PermittedDeviceItem,
+);
 
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     Ok(serde_json::Value::deserialize(deserializer)?.as_u64())

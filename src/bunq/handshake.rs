@@ -112,19 +112,7 @@ impl Bank {
             .public_spki_pem()
             .map_err(|_| Error::Build { call, reason: "the public key cannot be written as PEM" })?;
         let attempt = Attempt::open(call).json(&InstallationBody { client_public_key: &pem })?;
-        let answer = self.exchange(attempt).await?;
-        let mut token = None;
-        let mut key = None;
-        for item in answer.envelope()?.items {
-            token = token.or(item.token);
-            key = key.or(item.server_public_key);
-        }
-        let (Some(token), Some(key)) = (token, key) else {
-            return Err(answer.senseless("it lacks the token or the server key"));
-        };
-        let server_key = ServerKey::from_spki_pem(&key.server_public_key)
-            .map_err(|_| answer.senseless("its server key is not an RSA key in PEM"))?;
-        Ok(answer.reply(Installation { token: token.token, server_key }))
+        self.exchange(attempt).await?.installation()
     }
 
     /// Binds the API key to this installation, and to addresses: without any, the bank takes the
@@ -139,10 +127,7 @@ impl Bank {
         let attempt = Attempt::installed(Call::CreateDeviceServer, installed)
             .hiding(api_key.expose())
             .json(&DeviceBody { description, secret: api_key.expose(), permitted_ips })?;
-        let answer = self.exchange(attempt).await?;
-        let id = answer.envelope()?.id();
-        let id = id.ok_or_else(|| answer.senseless("it lacks the device's id"))?;
-        Ok(answer.reply(DeviceId(id)))
+        self.exchange(attempt).await?.device()
     }
 
     /// Opens a session: at most one in 30 s for everybody behind one address (`bunq-api §7`).
@@ -150,29 +135,14 @@ impl Bank {
         let attempt = Attempt::installed(Call::CreateSession, installed)
             .hiding(api_key.expose())
             .json(&SessionBody { secret: api_key.expose() })?;
-        let answer = self.exchange(attempt).await?;
-        let mut token = None;
-        let mut user = None;
-        for mut item in answer.envelope()?.items {
-            user = user.or_else(|| user_of(&mut item));
-            token = token.or(item.token);
-        }
-        let (Some(token), Some((user, timeout))) = (token, user) else {
-            return Err(answer.senseless("it lacks the token or the user"));
-        };
-        Ok(answer.reply(Session { token: token.token, user, timeout }))
+        self.exchange(attempt).await?.session()
     }
 
     /// Whose session it is; another user than the session's is not believed.
     pub async fn user(&self, access: &Access<'_>) -> Result<Reply<User>, Error> {
         let path = format!("user/{}", access.user_id);
         let attempt = Attempt::access(Call::GetUser, path, access);
-        let answer = self.exchange(attempt).await?;
-        let user = first_user(&answer)?;
-        if user.id != access.user_id {
-            return Err(answer.other_object());
-        }
-        Ok(answer.reply(user))
+        self.exchange(attempt).await?.user(access.user_id)
     }
 
     /// Ends the session; the bank looks at the token, not at the id in the path.
@@ -183,9 +153,53 @@ impl Bank {
     }
 }
 
-fn first_user(answer: &Believed) -> Result<User, Error> {
-    let mut items = answer.envelope()?.items;
-    items.iter_mut().find_map(user_of).map(|(user, _)| user).ok_or_else(|| answer.senseless("it lacks the user"))
+impl Believed {
+    /// Token and server key, in whatever order they stand.
+    pub(super) fn installation(self) -> Result<Reply<Installation>, Error> {
+        let mut token = None;
+        let mut key = None;
+        for item in self.envelope()?.items {
+            token = token.or(item.token);
+            key = key.or(item.server_public_key);
+        }
+        let (Some(token), Some(key)) = (token, key) else {
+            return Err(self.senseless("it lacks the token or the server key"));
+        };
+        let server_key = ServerKey::from_spki_pem(&key.server_public_key)
+            .map_err(|_| self.senseless("its server key is not an RSA key in PEM"))?;
+        Ok(self.reply(Installation { token: token.token, server_key }))
+    }
+
+    /// The id of a device.
+    pub(super) fn device(self) -> Result<Reply<DeviceId>, Error> {
+        let id = self.envelope()?.id().ok_or_else(|| self.senseless("it lacks the device's id"))?;
+        Ok(self.reply(DeviceId(id)))
+    }
+
+    /// Token and user, in whatever order they stand.
+    pub(super) fn session(self) -> Result<Reply<Session>, Error> {
+        let mut token = None;
+        let mut user = None;
+        for mut item in self.envelope()?.items {
+            user = user.or_else(|| user_of(&mut item));
+            token = token.or(item.token);
+        }
+        let (Some(token), Some((user, timeout))) = (token, user) else {
+            return Err(self.senseless("it lacks the token or the user"));
+        };
+        Ok(self.reply(Session { token: token.token, user, timeout }))
+    }
+
+    /// The user of this number; another one is not believed.
+    pub(super) fn user(self, id: u64) -> Result<Reply<User>, Error> {
+        let mut items = self.envelope()?.items;
+        let user = items.iter_mut().find_map(user_of).map(|(user, _)| user);
+        let user = user.ok_or_else(|| self.senseless("it lacks the user"))?;
+        if user.id != id {
+            return Err(self.other_object());
+        }
+        Ok(self.reply(user))
+    }
 }
 
 fn user_of(item: &mut Item) -> Option<(User, Duration)> {

@@ -8,7 +8,7 @@
 //! | `call` | every request by name: method, path template |
 //! | `transport`, `http` | the one seam, and the real thing behind it |
 //! | `secret`, `signature` | API keys, key pairs, the bank's key |
-//! | `envelope`, `exchange` | building requests, verifying and decoding answers |
+//! | `envelope`, `exchange`, `by_key` | building requests, verifying and decoding answers |
 //! | `client`, `handshake`, `oauth_client`, `callback`, `credential_ip` | the calls |
 //! | `context` | what a handshake leaves behind and which step is next (pure) |
 //! | `limit` | the bank's windows (pure) |
@@ -17,6 +17,7 @@
 mod bank_text;
 mod base_url;
 mod breaker;
+mod by_key;
 mod call;
 mod callback;
 mod classify;
@@ -26,6 +27,8 @@ mod credential_ip;
 mod envelope;
 mod error;
 mod exchange;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod handshake;
 mod http;
 mod limit;

@@ -4,6 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
+    by_key::by_key,
     call::Call,
     callback::CallbackUrl,
     client::{Access, Bank, Reply},
@@ -128,11 +129,11 @@ pub struct UpdateBody {
 }
 
 /// One page of a listing.
-struct Page {
+pub(super) struct Page {
     /// In the bank's order.
-    clients: Vec<OauthClient>,
+    pub(super) clients: Vec<OauthClient>,
     /// Where the next page is, below the base URL; `None` on the last.
-    older: Option<String>,
+    pub(super) older: Option<String>,
 }
 
 impl Bank {
@@ -165,33 +166,14 @@ impl Bank {
         let path = older.map_or_else(|| format!("{list}?count={PAGE_SIZE}"), str::to_owned);
         let attempt = Attempt::access(Call::ListOauthClients, path, access);
         let answer = self.exchange(attempt).await?;
-        let envelope = answer.envelope()?;
-        let older = envelope
-            .pagination
-            .and_then(|pagination| pagination.older_url)
-            .map(|url| continuation(&answer, &list, &url))
-            .transpose()?;
-        let mut clients = Vec::with_capacity(envelope.items.len());
-        for item in envelope.items {
-            let client = item.oauth_client;
-            clients.push(client.ok_or_else(|| answer.senseless("an item is no OAuth client"))?);
-        }
-        Ok((answer, Page { clients, older }))
+        let page = answer.clients_page(&list)?;
+        Ok((answer, page))
     }
 
     /// One client; another one than asked for is not believed.
     pub async fn get_oauth_client(&self, access: &Access<'_>, id: u64) -> Result<Reply<OauthClient>, Error> {
         let path = client_path(access, id);
-        let answer = self.exchange(Attempt::access(Call::GetOauthClient, path, access)).await?;
-        let mut items = answer.envelope()?.items.into_iter();
-        let (Some(item), None) = (items.next(), items.next()) else {
-            return Err(answer.senseless("it does not hold exactly one item"));
-        };
-        let client = item.oauth_client.ok_or_else(|| answer.senseless("its item is no OAuth client"))?;
-        if client.id != id {
-            return Err(answer.other_object());
-        }
-        Ok(answer.reply(client))
+        self.exchange(Attempt::access(Call::GetOauthClient, path, access)).await?.client(id)
     }
 
     /// Creates a client; the id is missing when the bank succeeds without telling it.
@@ -212,11 +194,7 @@ impl Bank {
                 attempt.json(&ClientBody { status: "ACTIVE", display_name: None, redirect_url: None })?
             }
         };
-        let answer = self.exchange(attempt).await?;
-        let envelope = answer.envelope()?;
-        let object = envelope.items.iter().find_map(|item| item.oauth_client.as_ref()).map(|client| client.id);
-        let id = envelope.id().or(object);
-        Ok(answer.reply(id))
+        self.exchange(attempt).await?.created_client()
     }
 
     /// Changes a client; read it back, the answer says nothing about what was stored.
@@ -230,6 +208,45 @@ impl Bank {
         let attempt = Attempt::access(Call::UpdateOauthClient, path, access).json(body)?;
         let answer = self.exchange(attempt).await?;
         Ok(answer.reply(()))
+    }
+}
+
+impl Believed {
+    /// A page of `list`, which is the path below the base URL.
+    pub(super) fn clients_page(&self, list: &str) -> Result<Page, Error> {
+        let envelope = self.envelope()?;
+        let older = envelope
+            .pagination
+            .and_then(|pagination| pagination.older_url)
+            .map(|url| continuation(self, list, &url))
+            .transpose()?;
+        let mut clients = Vec::with_capacity(envelope.items.len());
+        for item in envelope.items {
+            let client = item.oauth_client;
+            clients.push(client.ok_or_else(|| self.senseless("an item is no OAuth client"))?);
+        }
+        Ok(Page { clients, older })
+    }
+
+    /// The client of this number, alone.
+    pub(super) fn client(self, id: u64) -> Result<Reply<OauthClient>, Error> {
+        let mut items = self.envelope()?.items.into_iter();
+        let (Some(item), None) = (items.next(), items.next()) else {
+            return Err(self.senseless("it does not hold exactly one item"));
+        };
+        let client = item.oauth_client.ok_or_else(|| self.senseless("its item is no OAuth client"))?;
+        if client.id != id {
+            return Err(self.other_object());
+        }
+        Ok(self.reply(client))
+    }
+
+    /// The number of a new client, where the bank tells it.
+    pub(super) fn created_client(self) -> Result<Reply<Option<u64>>, Error> {
+        let envelope = self.envelope()?;
+        let object = envelope.items.iter().find_map(|item| item.oauth_client.as_ref()).map(|client| client.id);
+        let id = envelope.id().or(object);
+        Ok(self.reply(id))
     }
 }
 
@@ -259,6 +276,7 @@ pub(super) fn continuation(answer: &Believed, list: &str, url: &str) -> Result<S
 
 /// Under the names that the bank may use.
 #[derive(Deserialize)]
+#[serde(remote = "Self")]
 struct WireClient {
     id: u64,
     status: String,
@@ -270,9 +288,11 @@ struct WireClient {
     redirect_url: Option<String>,
 }
 
+by_key!(WireClient);
+
 impl<'de> Deserialize<'de> for OauthClient {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let wire = WireClient::deserialize(deserializer)?;
+        let wire: WireClient = Deserialize::deserialize(deserializer)?;
         let filled = |secret: &SecretString| !secret.expose_secret().is_empty();
         Ok(Self {
             id: wire.id,

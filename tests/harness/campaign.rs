@@ -79,8 +79,9 @@ pub fn play_all(title: &str, games: &[Game], judge: Judge) -> Result<(), String>
     if tally.broken.is_empty() { Ok(()) } else { Err(tally.complaint()) }
 }
 
+/// Tells those who ran it what was played.
 #[expect(clippy::print_stdout, reason = "the table is what people run this for")]
-fn report(table: &str) {
+pub fn report(table: &str) {
     println!("{table}");
 }
 

@@ -30,20 +30,28 @@ impl Dice {
         (mixed ^ (mixed >> 31)) % sides
     }
 
-    fn coin(&mut self) -> bool {
+    /// One of so many, counted from zero.
+    pub fn index(&mut self, sides: usize) -> usize {
+        usize::try_from(self.below(sides.max(1) as u64)).unwrap_or_default()
+    }
+
+    /// Heads or tails.
+    pub fn coin(&mut self) -> bool {
         self.below(2) == 0
     }
 
-    fn pick<T: Clone>(&mut self, values: &[T]) -> T {
-        let side = usize::try_from(self.below(values.len() as u64)).unwrap_or_default();
-        values[side].clone()
+    /// One of these.
+    pub fn pick<T: Clone>(&mut self, values: &[T]) -> T {
+        values[self.index(values.len())].clone()
     }
 
-    fn maybe<T>(&mut self, draw: impl FnOnce(&mut Self) -> T) -> Option<T> {
+    /// Nothing, half the time.
+    pub fn maybe<T>(&mut self, draw: impl FnOnce(&mut Self) -> T) -> Option<T> {
         self.coin().then(|| draw(self))
     }
 
-    fn some<T>(&mut self, most: u64, mut draw: impl FnMut(&mut Self) -> T) -> Vec<T> {
+    /// So many at most.
+    pub fn some<T>(&mut self, most: u64, mut draw: impl FnMut(&mut Self) -> T) -> Vec<T> {
         (0..self.below(most + 1)).map(|_| draw(self)).collect()
     }
 
@@ -66,7 +74,8 @@ impl Dice {
         Timestamp::from_second(i64::try_from(seconds).unwrap_or_default()).unwrap_or(Timestamp::MAX)
     }
 
-    fn url(&mut self) -> String {
+    /// One of a few URLs; the last is empty.
+    pub fn url(&mut self) -> String {
         self.pick(&URLS).to_owned()
     }
 
@@ -121,7 +130,8 @@ impl Dice {
         CreateSent { at: self.time(), body: self.pick(&CreateBody::ALL), empty_at: self.maybe(Self::time) }
     }
 
-    fn journal(&mut self) -> Journal {
+    /// Anything that a claim may hold.
+    pub fn journal(&mut self) -> Journal {
         Journal {
             given_up: self.maybe(|dice| dice.below(4)),
             oauth_client_id: self.maybe(Self::id),
@@ -140,7 +150,8 @@ impl Dice {
         self.some(3, |dice| Entry { id: dice.maybe(Self::id), url: dice.url() })
     }
 
-    fn client(&mut self) -> Client {
+    /// Anything that a bank may show.
+    pub fn client(&mut self) -> Client {
         use ClientStatus::{Active, Cancelled, CancelledPending, Other};
         Client {
             id: self.id(),

@@ -37,6 +37,8 @@ pub struct Guard {
     sent: Vec<Sent>,
     given_up: usize,
     announced: Option<Mutation>,
+    /// Whether nobody knows how the world came to be what it is: only what needs no history is judged.
+    is_blind: bool,
     /// Whether this pass listed the clients since the last POST.
     listed: bool,
 }
@@ -54,6 +56,12 @@ pub struct Urls {
 }
 
 impl Guard {
+    /// A guard of a world whose journal nobody wrote. Most rules speak of the history that led to it.
+    #[must_use]
+    pub fn blind() -> Self {
+        Self { is_blind: true, ..Self::default() }
+    }
+
     /// A generation of the manifest declares these URLs.
     pub fn declare(&mut self, urls: &[String]) {
         if self.current != urls {
@@ -106,6 +114,9 @@ impl Guard {
         kube: &KubeModel,
     ) -> Result<(), String> {
         let announced = self.announced.take();
+        if self.is_blind {
+            return Ok(());
+        }
         match action {
             Action::Record { journal, then, news } => {
                 if let Some(News::GivenUp { client_id }) = news {
@@ -214,6 +225,9 @@ impl Guard {
 
     /// After a step, or after time has passed at the bank.
     pub fn after(&self, before: &Urls, want: &Desired, bank: &BankModel, kube: &KubeModel) -> Result<(), String> {
+        if self.is_blind {
+            return Ok(());
+        }
         ensure(bank.second_posts == 0, "a POST was sent while a client was ACTIVE")?;
         let created = bank.clients.iter().filter(|client| client.by_us).count();
         ensure(created <= 1 + self.given_up, "a second client was created")?;

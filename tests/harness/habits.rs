@@ -18,6 +18,14 @@ macro_rules! habits {
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
         pub struct Habits { $($(#[$doc])* pub $axis: $name,)+ }
 
+        impl Habits {
+            /// Any bank: `pick` is asked for one of so many values, switch by switch.
+            #[must_use]
+            pub fn drawn(mut pick: impl FnMut(usize) -> usize) -> Self {
+                Self { $($axis: $name::ALL[pick($name::ALL.len())],)+ }
+            }
+        }
+
         /// A switch of [`Habits`].
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Axis { $($(#[$doc])* $name,)+ }

@@ -50,6 +50,9 @@ pub struct World {
     pub actions: usize,
     /// Mutations so far.
     pub mutations: usize,
+    /// What the bank accepted, as the planner learned, since somebody last changed something; and
+    /// whether the journal says so.
+    pub accepted: Vec<(Mutation, bool)>,
     /// What happened, for a failing test; empty unless asked for.
     pub log: Option<Vec<String>>,
     hands: Vec<(String, String)>,
@@ -75,6 +78,7 @@ impl World {
             faults: Vec::new(),
             actions: 0,
             mutations: 0,
+            accepted: Vec::new(),
             log: None,
             hands: Vec::new(),
         }
@@ -129,6 +133,7 @@ impl World {
 
     fn pass(&mut self) -> Result<End, String> {
         self.guard.begin();
+        self.accepted.retain(|(_, is_stored)| *is_stored);
         self.hands = self.kube.pair().into_iter().collect();
         let mut seen = Observed {
             journal: self.kube.journal.clone(),
@@ -149,8 +154,8 @@ impl World {
                     if is_last {
                         return Ok(End::Crashed);
                     }
-                    if let (Action::Send(mutation), Ok(_) | Err(Missed::Refused(_))) = (&action, &outcome) {
-                        self.guard.answered(mutation);
+                    if let Action::Send(mutation) = &action {
+                        self.answered(mutation, &outcome)?;
                     }
                     learn(&mut seen, &self.want, &action, outcome);
                 }
@@ -171,6 +176,19 @@ impl World {
         Err("a pass without end".to_owned())
     }
 
+    /// What was done is not asked for again, unless somebody undid it.
+    fn answered(&mut self, mutation: &Mutation, outcome: &Result<Learned, Missed>) -> Result<(), String> {
+        let is_repeated = self.accepted.iter().any(|(accepted, _)| accepted == mutation);
+        ensure(!is_repeated, &format!("{mutation:?} was sent again after it was accepted"))?;
+        match outcome {
+            Ok(_) => self.accepted.push((mutation.clone(), false)),
+            Err(Missed::Refused(_)) => {}
+            Err(Missed::Ambiguous) => return Ok(()),
+        }
+        self.guard.answered(mutation);
+        Ok(())
+    }
+
     fn act(&mut self, action: &Action, seen: &Observed) -> Result<Result<Learned, Missed>, String> {
         self.guard.before(action, &self.want, seen, &self.bank, &self.kube)?;
         Ok(match action {
@@ -181,6 +199,7 @@ impl World {
             Action::Record { journal, .. } => {
                 self.kube.journal = (**journal).clone();
                 self.guard.stored();
+                self.accepted.iter_mut().for_each(|(_, is_stored)| *is_stored = true);
                 Ok(Learned::Stored)
             }
             Action::ListClients => {

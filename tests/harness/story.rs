@@ -205,6 +205,7 @@ fn manifest(adopt: bool) -> Desired {
 
 impl World {
     fn edit(&mut self, edit: Edit) {
+        self.accepted.clear();
         let want = &mut self.want;
         match edit {
             Edit::Apply => {}

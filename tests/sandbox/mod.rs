@@ -108,6 +108,7 @@ impl Sandbox {
             log: CallLog::open(options.call_log.as_deref())?,
             limits: options.limits.then(Limits::default),
             ahead: SignedDuration::ZERO,
+            connections: 0,
         }));
         let (acceptor, ca_pem) = identity.map(|it| (it.acceptor, it.ca_pem)).unzip();
         key.await.map_err(io::Error::other)?;
@@ -239,6 +240,12 @@ impl Sandbox {
         let mut calls = self.calls();
         calls.retain(|call| call.mutation);
         calls
+    }
+
+    /// Connections that are open now.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        server::lock(&self.inner.shared).connections
     }
 
     /// Forgets the calls so far; the file keeps them.

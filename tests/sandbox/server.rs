@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
 };
@@ -19,11 +19,18 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpListener,
+    sync::Notify,
     task::JoinSet,
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{behaviour::HeaderCase, reply::Ask, route::route, state::State, wire::Wire};
+use super::{
+    behaviour::{Connections, HeaderCase},
+    reply::Ask,
+    route::route,
+    state::State,
+    wire::Wire,
+};
 
 /// Larger request bodies are cut off.
 const MAX_BODY: usize = 1 << 20;
@@ -59,10 +66,45 @@ pub(super) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, share
 }
 
 async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, shared: Shared) {
-    let title_case = lock(&shared).bank.behaviour.header_case == HeaderCase::Title;
-    let service = service_fn(|request| answer(request, Arc::clone(&shared)));
+    let (title_case, connections) = {
+        let behaviour = &lock(&shared).bank.behaviour;
+        (behaviour.header_case == HeaderCase::Title, behaviour.connections)
+    };
+    let _open = Open::count(&shared);
+    // Told when the head of a reply is written: what ends the connection then is not announced in it.
+    let answering = Arc::new(Notify::new());
+    let service = service_fn(|request| {
+        let (answer, answering) = (answer(request, Arc::clone(&shared)), Arc::clone(&answering));
+        async move { answer.await.map(|response| response.map(|sent| Sent { answering: Some(answering), ..sent })) }
+    });
+    let mut http = http1::Builder::new();
+    http.title_case_headers(title_case).keep_alive(connections != Connections::Closed);
+    let mut served = pin!(http.serve_connection(TokioIo::new(stream), service));
+    if connections == Connections::ClosedIdle {
+        tokio::select! {
+            biased;
+            () = answering.notified() => served.as_mut().graceful_shutdown(),
+            _ = &mut served => return,
+        }
+    }
     // Broken connections are everyday work here.
-    let _ = http1::Builder::new().title_case_headers(title_case).serve_connection(TokioIo::new(stream), service).await;
+    let _ = served.await;
+}
+
+/// Counts a connection for as long as it is open.
+struct Open(Shared);
+
+impl Open {
+    fn count(shared: &Shared) -> Self {
+        lock(shared).connections += 1;
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        lock(&self.0).connections -= 1;
+    }
 }
 
 /// Closes the connection without a reply.
@@ -122,6 +164,7 @@ fn response(wire: Wire) -> Result<Response<Sent>, Dropped> {
         length: wire.body.len() as u64,
         rest: Some(if wire.cut { wire.body.slice(..wire.body.len() / 2) } else { wire.body }),
         cut: wire.cut,
+        answering: None,
     };
     builder.body(sent).map_err(|_| Dropped)
 }
@@ -131,6 +174,8 @@ struct Sent {
     length: u64,
     rest: Option<Bytes>,
     cut: bool,
+    /// Told when the first of it is asked for.
+    answering: Option<Arc<Notify>>,
 }
 
 impl Body for Sent {
@@ -138,6 +183,9 @@ impl Body for Sent {
     type Error = Dropped;
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Dropped>>> {
+        if let Some(answering) = self.answering.take() {
+            answering.notify_one();
+        }
         match self.rest.take() {
             Some(bytes) if !bytes.is_empty() => Poll::Ready(Some(Ok(Frame::data(bytes)))),
             Some(_) | None if self.cut => Poll::Ready(Some(Err(Dropped))),

@@ -25,6 +25,8 @@ pub(super) struct State {
     pub(super) limits: Option<Limits>,
     /// How far the emulator's clock is ahead of the machine's.
     pub(super) ahead: SignedDuration,
+    /// Connections that are open now.
+    pub(super) connections: usize,
 }
 
 /// What becomes of a call.

@@ -1,14 +1,14 @@
 //! From an answer to bytes: JSON, signature, headers, and the faults that touch them
 //! (`bunq-api §3`, `§4`, `§11.12`).
 
-use std::io::Write;
+use std::{fmt::Write as _, io::Write as _};
 
 use flate2::{Compression as Level, write::GzEncoder};
 use hyper::body::Bytes;
 use serde_json::{Value, json};
 
 use super::{
-    behaviour::{Behaviour, Compression, ErrorSignature, Slashes, UnknownFields},
+    behaviour::{Behaviour, Compression, ErrorSignature, Letters, Slashes, UnknownFields},
     fault::FaultKind,
     keys::ServerKey,
     reply::{Outcome, Reply},
@@ -103,7 +103,10 @@ impl Envelope<'_> {
     }
 
     fn json(&self, body: &Value) -> String {
-        let text = body.to_string();
+        let text = match self.behaviour.letters {
+            Letters::Plain => body.to_string(),
+            Letters::Escaped => ascii(&body.to_string()),
+        };
         match self.behaviour.slashes {
             // A slash occurs inside strings only, so this is the same JSON.
             Slashes::Escaped => text.replace('/', "\\/"),
@@ -153,6 +156,23 @@ impl Envelope<'_> {
         }
         items
     }
+}
+
+/// The same JSON: what is beyond ASCII occurs inside strings only.
+fn ascii(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    let mut units = [0; 2];
+    for letter in json.chars() {
+        if letter.is_ascii() {
+            escaped.push(letter);
+        } else {
+            for unit in letter.encode_utf16(&mut units) {
+                // Writing to memory cannot fail.
+                let _ = write!(escaped, "\\u{unit:04x}");
+            }
+        }
+    }
+    escaped
 }
 
 const SIGNATURE: &str = "x-bunq-server-signature";

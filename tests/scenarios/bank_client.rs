@@ -1,7 +1,8 @@
 //! The REST client against the emulator over TCP and TLS: the whole conversation, refusals,
-//! certificates; faults in `faults`.
+//! certificates; faults in `faults`, habits of the wire in `transport`.
 
 mod faults;
+mod transport;
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
@@ -13,6 +14,7 @@ use secrecy::ExposeSecret;
 use testbed::sandbox::{Fault as Planned, FaultKind, Options, Sandbox, Tls, behaviour::SessionUser};
 
 pub(crate) use faults::{every_fault_has_its_class, no_tampered_success_is_believed};
+pub(crate) use transport::every_pair_of_a_wires_habits_leaves_one_request_and_its_true_outcome;
 
 type Outcome = Result<(), String>;
 

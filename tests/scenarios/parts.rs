@@ -42,6 +42,9 @@ fn planner_trials(stage: &Stage) -> Vec<Trial> {
         a_creation_is_announced_only_on_an_empty_listing,
         nothing_is_sent_that_was_not_recorded,
         whatever_happens_can_be_learned,
+        what_was_done_is_not_asked_for_again,
+        no_creation_follows_a_lost_one_before_two_empty_listings,
+        a_stalled_manifest_asks_for_nothing,
     );
     played.into_iter().chain(properties).map(|(name, check)| stage.check("planner", name, check)).collect()
 }
@@ -59,5 +62,6 @@ fn bank_client_trials(stage: &Stage) -> Vec<Trial> {
         only_a_trusted_certificate_gets_an_answer,
         every_fault_has_its_class,
         no_tampered_success_is_believed,
+        every_pair_of_a_wires_habits_leaves_one_request_and_its_true_outcome,
     )
 }

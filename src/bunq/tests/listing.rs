@@ -94,6 +94,10 @@ async fn a_list_is_empty_only_when_it_says_so() {
         r#"{"Pagination":{"older_url":null}}"#,
         r#"{"Error":[]}"#,
         "[]",
+        // An array is no object, whatever stands in it.
+        "[[],null]",
+        r#"{"Response":[],"Pagination":[null]}"#,
+        r#"{"Response":[{"OauthClient":[42,"ACTIVE",null,null,null,null,null,null]}]}"#,
         "",
     ] {
         let world = World::new();

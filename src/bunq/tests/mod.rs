@@ -8,6 +8,7 @@ mod hostile;
 mod http;
 mod limit;
 mod listing;
+mod properties;
 mod refusals;
 mod signature;
 mod texts;

@@ -97,7 +97,8 @@ async fn every_known_text_has_its_class() {
 #[tokio::test]
 async fn a_page_of_a_gateway_is_an_outage_whatever_its_status() {
     let html = b"<html><h1>Not here</h1></html>".to_vec();
-    let strange = [html, Vec::new(), b"{}".to_vec(), b"[]".to_vec(), b"null".to_vec(), b"\xff".to_vec()];
+    let strange =
+        [html, Vec::new(), b"{}".to_vec(), b"[]".to_vec(), b"[[]]".to_vec(), b"null".to_vec(), b"\xff".to_vec()];
     for status in [400, 401, 403, 404, 405, 490, 500, 502, 503] {
         for body in &strange {
             let error = refused(Call::CreateOauthClient, status, body.clone()).await;

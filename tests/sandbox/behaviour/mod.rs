@@ -71,6 +71,10 @@ pub struct Behaviour {
     pub error_signature: ErrorSignature,
     /// See [`Slashes`].
     pub slashes: Slashes,
+    /// See [`Letters`].
+    pub letters: Letters,
+    /// See [`Connections`].
+    pub connections: Connections,
     /// See [`HeaderCase`].
     pub header_case: HeaderCase,
     /// See [`UnknownFields`].
@@ -119,6 +123,8 @@ impl Default for Behaviour {
             signatures: SignatureRule::default(),
             error_signature: ErrorSignature::default(),
             slashes: Slashes::default(),
+            letters: Letters::default(),
+            connections: Connections::default(),
             header_case: HeaderCase::default(),
             unknown_fields: UnknownFields::default(),
             compression: Compression::default(),

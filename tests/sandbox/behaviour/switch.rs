@@ -257,6 +257,30 @@ switch! {
 }
 
 switch! {
+    /// How characters beyond ASCII are written in JSON.
+    Letters {
+        /// As they are.
+        #[default]
+        Plain,
+        /// `\u00e9`, as PHP does unless told otherwise.
+        Escaped,
+    }
+}
+
+switch! {
+    /// What becomes of a connection after a reply. It holds for connections accepted after the change.
+    Connections {
+        /// It is kept for the next request.
+        #[default]
+        Kept,
+        /// It is closed, and the reply says so.
+        Closed,
+        /// It is closed once it is idle, and nothing says so.
+        ClosedIdle,
+    }
+}
+
+switch! {
     /// How header names are written. It holds for connections accepted after the change.
     HeaderCase {
         /// `X-Bunq-Server-Signature`.

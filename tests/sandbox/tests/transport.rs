@@ -10,7 +10,7 @@ use tokio::{
 use super::probe::{Probe, sign};
 use crate::sandbox::{
     Behaviour, Options, Sandbox, Tls,
-    behaviour::{Compression, ErrorSignature, HeaderCase, Slashes, UnknownFields},
+    behaviour::{Compression, Connections, ErrorSignature, HeaderCase, Letters, Slashes, UnknownFields},
 };
 
 #[tokio::test]
@@ -34,6 +34,51 @@ async fn slashes_are_escaped_unless_switched_off() {
     assert!(text().await.contains(r"https:\/\/a.example\/x"));
     probe.sandbox.behave(|it| it.slashes = Slashes::Plain);
     assert!(text().await.contains("https://a.example/x"));
+}
+
+#[tokio::test]
+async fn letters_beyond_ascii_are_escaped_by_switch() {
+    let probe = Probe::ready().await;
+    let name = "Caf\u{e9} \u{1f511}";
+    probe.post("user/{u}/oauth-client", &json!({"display_name": name})).await.id();
+    let read = async || probe.get("user/{u}/oauth-client").await;
+    assert!(String::from_utf8(read().await.bytes).unwrap().contains(name));
+    probe.sandbox.behave(|it| it.letters = Letters::Escaped);
+    let got = read().await;
+    assert!(got.is_signed() && got.bytes.is_ascii());
+    assert_eq!(got.item(0)["display_name"], name);
+    assert!(String::from_utf8(got.bytes).unwrap().contains(r"Caf\u00e9 \ud83d\udd11"));
+}
+
+/// What comes back on one connection for two requests that are sent one after the other's reply.
+async fn two_on_one_connection(connections: Connections) -> (String, usize) {
+    let sandbox = Sandbox::start(Options::default()).await.unwrap();
+    sandbox.behave(|it| it.connections = connections);
+    let address = sandbox.base_url().replace("http://", "").replace("/v1/", "");
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let mut head = Vec::new();
+    for _ in 0..2 {
+        // A closed connection refuses it now or at the next read.
+        let _ = stream.write_all(b"GET /v1/nowhere HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        let mut piece = [0; 4096];
+        let length = stream.read(&mut piece).await.unwrap_or(0);
+        head.extend_from_slice(&piece[..length]);
+        while connections != Connections::Kept && sandbox.connections() > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    (String::from_utf8(head).unwrap(), sandbox.calls().len())
+}
+
+#[tokio::test]
+async fn connections_are_kept_closed_or_closed_behind_ones_back() {
+    for (connections, answers, is_said) in
+        [(Connections::Kept, 2, false), (Connections::Closed, 1, true), (Connections::ClosedIdle, 1, false)]
+    {
+        let (text, calls) = two_on_one_connection(connections).await;
+        assert_eq!((text.matches("HTTP/1.1 404").count(), calls), (answers, answers), "{connections:?}");
+        assert_eq!(text.to_ascii_lowercase().contains("connection: close"), is_said, "{connections:?}");
+    }
 }
 
 #[tokio::test]
