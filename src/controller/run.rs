@@ -174,6 +174,8 @@ fn objects(
         .default_backoff()
         .try_filter(move |event| std::future::ready(is_watched(&namespaces, event)))
         .modify(|object| object.metadata.managed_fields = None)
+        // Before anybody is told: the sweeper asks the store who lives.
+        .reflect(writer)
         .inspect(move |event| match event {
             Ok(Event::Delete(_)) => drop(deleted.unbounded_send(())),
             Ok(Event::InitDone) => {
@@ -183,7 +185,6 @@ fn objects(
             Ok(Event::Apply(_) | Event::Init | Event::InitApply(_)) => {}
             Err(error) => tracing::warn!(%error, "objects cannot be watched; trying again"),
         })
-        .reflect(writer)
         .applied_objects()
         .predicate_filter(
             // Our own status writes change none of these; a finalizer or an annotation bumps no generation.

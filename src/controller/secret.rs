@@ -77,13 +77,20 @@ impl Wanted {
         hash_of(self.data.iter().flat_map(|(key, value)| [key.as_bytes(), value.0.as_slice()]))
     }
 
+    /// Whether `secret` holds the data that it should, and none that we wrote under other keys.
+    fn has_data(&self, secret: &Secret) -> bool {
+        let data = secret.data.as_ref();
+        let is_stale = |key: &str| !self.data.contains_key(key) && data.is_some_and(|data| data.contains_key(key));
+        self.data.iter().all(|(key, value)| data.and_then(|data| data.get(key)) == Some(value))
+            && !written_keys(secret).any(is_stale)
+    }
+
     /// Whether `secret` is as it should be; what others added to it does not matter.
     fn matches(&self, secret: &Secret) -> bool {
         let contains = |have: &BTreeMap<String, String>, want: &BTreeMap<String, String>| {
             want.iter().all(|(key, value)| have.get(key) == Some(value))
         };
-        let data = secret.data.as_ref();
-        self.data.iter().all(|(key, value)| data.and_then(|data| data.get(key)) == Some(value))
+        self.has_data(secret)
             && contains(secret.labels(), &self.labels)
             && contains(secret.annotations(), &self.annotations)
             && secret.owner_references().contains(&self.owner)
@@ -172,11 +179,11 @@ pub(crate) fn judge(secret: &Secret, object: &BunqOAuthClient, wanted: Option<&W
     if !is_ours(secret, object) {
         return Output::Foreign;
     }
-    let current = wanted.is_some_and(|wanted| wanted.matches(secret));
-    if !current && wanted.is_some() && secret.immutable == Some(true) {
+    // What is immutable is the data: labels and annotations can still be brought back.
+    if secret.immutable == Some(true) && wanted.is_some_and(|wanted| !wanted.has_data(secret)) {
         return Output::Frozen;
     }
-    Output::Ours { current }
+    Output::Ours { current: wanted.is_some_and(|wanted| wanted.matches(secret)) }
 }
 
 /// The credentials that a Secret of ours holds, if they are those that were published. They serve

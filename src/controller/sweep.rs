@@ -19,7 +19,7 @@ use super::{
     kube_call::{KubeCall, absent, kube_call},
     status,
 };
-use crate::{clock, plan::Reason, telemetry};
+use crate::{api::BunqOAuthClient, clock, telemetry};
 
 const EVERY: Duration = Duration::from_mins(5);
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -109,7 +109,7 @@ async fn sweep_claim(operator: &Operator, claim: &Claim) -> Result<Fate, Stop> {
 
 /// The cache may tell that an owner lives; only a live read may tell that it is gone.
 async fn is_abandoned(operator: &Operator, claim: &Claim) -> Result<bool, Stop> {
-    let lives = |object: &crate::api::BunqOAuthClient| object.uid().as_deref() == Some(claim.owner.uid.as_str());
+    let lives = |object: &BunqOAuthClient| object.uid().as_deref() == Some(claim.owner.uid.as_str());
     if operator.store.find(lives).is_some() {
         return Ok(false);
     }
@@ -122,12 +122,12 @@ fn is_in_doubt(operator: &Operator, claim: &Claim) -> bool {
 }
 
 impl Operator {
-    /// Everybody who waits for a user that another object holds.
+    /// Everybody who may wait for a user that another object holds. Who is about to be told so waits, too,
+    /// and its status is not in the store yet.
     pub(crate) fn wake_claimants(&self) {
-        self.waker.wake_where(&self.store, |object| {
-            let reason = object.status.as_ref().and_then(status::ready_reason);
-            reason == Some(Reason::UserAlreadyClaimed.as_str())
-        });
+        let is_ready =
+            |object: &BunqOAuthClient| object.status.as_ref().is_some_and(|status| status::is_true(status, "Ready"));
+        self.waker.wake_where(&self.store, |object| !is_ready(object));
     }
 }
 
