@@ -12,7 +12,7 @@ use libtest_mimic::Trial;
 use serde_json::json;
 use testbed::{
     harness::{Outcome, World},
-    sandbox::behaviour::{Behaviour, CallbackRoutes, CreateBody, UrlShape},
+    sandbox::behaviour::{CallbackRoutes, CreateBody, SecondClient, UrlShape},
 };
 
 use crate::stage::{Stage, scenarios};
@@ -62,7 +62,11 @@ async fn where_new_clients_are_listed_late_there_is_one_client_all_the_same(worl
 
 /// New users whose first manifest meets the faults.
 async fn create_everywhere(matrix: &mut Matrix, prefix: &str, after: usize, body: CreateBody) -> Outcome {
-    matrix.world.sandbox.behave(|bank: &mut Behaviour| bank.create_body = body);
+    matrix.world.sandbox.behave(|bank| {
+        bank.create_body = body;
+        // The bank itself prevents nothing.
+        bank.second_client = SecondClient::CreatesSecond;
+    });
     matrix.replace_cells(prefix).await?;
     let expected = Expected::new("Synced", &[FIRST]);
     matrix.play(&Round { what: prefix, hit: CREATE, after, spec: json!({}), cost: sent_again, expected }).await
