@@ -14,6 +14,7 @@ pub mod guard;
 pub mod habits;
 pub mod history;
 pub mod kube_model;
+pub mod meddle;
 pub mod oauth_client;
 pub mod oracle;
 pub mod outcome;

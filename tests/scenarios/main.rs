@@ -23,6 +23,7 @@ mod ending;
 mod hostile_bank;
 mod house;
 mod http;
+mod interference;
 mod kills;
 mod kubectl;
 mod limits;
@@ -107,6 +108,7 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         outage::trials,
         context::trials,
         restart::trials,
+        interference::trials,
         crash_points::trials,
         rest::trials,
         reasons::trials,

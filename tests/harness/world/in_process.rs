@@ -189,7 +189,8 @@ impl InProcess {
     }
 
     /// Passes that came to an end.
-    fn passes(&self) -> u64 {
+    #[must_use]
+    pub fn passes(&self) -> u64 {
         self.sum_of("controller_runtime_reconcile_total{")
     }
 
