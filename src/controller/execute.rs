@@ -201,10 +201,11 @@ impl Pass {
         let mut renewed = false;
         loop {
             let login = self.log_in().await?;
+            // The slot first: whoever waited for one goes by what the others found out meanwhile.
+            let slot = self.operator.bank_slot().await;
             if !std::mem::take(&mut self.has_turn) {
                 self.take_turn(call).await?;
             }
-            let slot = self.operator.bank_slot().await;
             let bank = self.operator.bank(environment);
             let answer = self.operator.timed(environment, call, exchange(bank, &login.access(), ask, &self.want)).await;
             drop(slot);

@@ -194,9 +194,9 @@ impl Operator {
     }
 
     async fn install(&self, entry: &mut Entry, caller: &Caller) -> Result<(), Stop> {
+        let _slot = self.bank_slot().await;
         self.turn(entry, Call::CreateInstallation, caller).await?;
         let keys = entry.keys(|name| self.contexts.locate(name))?;
-        let _slot = self.bank_slot().await;
         let reply = self
             .timed(entry.environment, Call::CreateInstallation, self.bank(entry.environment).install(&keys.own))
             .await?;
@@ -211,10 +211,10 @@ impl Operator {
     }
 
     async fn register_device(&self, entry: &mut Entry, key: &ApiKey, caller: &Caller) -> Result<(), Stop> {
+        let _slot = self.bank_slot().await;
         self.turn(entry, Call::CreateDeviceServer, caller).await?;
         let (keys, token) = self.installed(entry)?;
         let installed = installed(&keys, &token)?;
-        let _slot = self.bank_slot().await;
         let bank = self.bank(entry.environment);
         let call = bank.register_device(&installed, &self.config.device_description, key, &self.config.egress_ips);
         let device = match self.timed(entry.environment, Call::CreateDeviceServer, call).await {
@@ -230,10 +230,10 @@ impl Operator {
     }
 
     async fn open_session(&self, entry: &mut Entry, key: &ApiKey, caller: &Caller) -> Result<(), Stop> {
+        let _slot = self.bank_slot().await;
         self.turn(entry, Call::CreateSession, caller).await?;
         let (keys, token) = self.installed(entry)?;
         let installed = installed(&keys, &token)?;
-        let _slot = self.bank_slot().await;
         let call = self.bank(entry.environment).open_session(&installed, key);
         let session = match self.timed(entry.environment, Call::CreateSession, call).await {
             Ok(reply) => reply.value,

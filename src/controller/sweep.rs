@@ -19,7 +19,7 @@ use super::{
     kube_call::{KubeCall, absent, kube_call},
     status,
 };
-use crate::{api::BunqOAuthClient, clock, telemetry};
+use crate::{api::BunqOAuthClient, clock, plan::Reason, telemetry};
 
 const EVERY: Duration = Duration::from_mins(5);
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -125,9 +125,9 @@ impl Operator {
     /// Everybody who may wait for a user that another object holds. Who is about to be told so waits, too,
     /// and its status is not in the store yet.
     pub(crate) fn wake_claimants(&self) {
-        let is_ready =
-            |object: &BunqOAuthClient| object.status.as_ref().is_some_and(|status| status::is_true(status, "Ready"));
-        self.waker.wake_where(&self.store, |object| !is_ready(object));
+        let waiting = [None, Some(Reason::Progressing.as_str()), Some(Reason::UserAlreadyClaimed.as_str())];
+        self.waker
+            .wake_where(&self.store, |object| waiting.contains(&object.status.as_ref().and_then(status::ready_reason)));
     }
 }
 

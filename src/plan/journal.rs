@@ -178,6 +178,9 @@ pub struct Write {
     /// Whether a later read showed the value.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub seen: bool,
+    /// The other entries that held the value when its removal began: a bank may hold one URL twice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub twins: Vec<u64>,
     /// When the value had vanished and was written again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repairs: Vec<Timestamp>,

@@ -165,7 +165,14 @@ fn shown(seen: &mut Observed, want: &Desired) {
         let writes = &mut seen.journal.writes;
         if !writes.iter().any(|write| write.target.url() == Some(url)) {
             let cause = want.cause.clone();
-            writes.push(Write { target, cause, answer: Answer::Accepted, seen: true, repairs: Vec::new() });
+            writes.push(Write {
+                target,
+                cause,
+                answer: Answer::Accepted,
+                seen: true,
+                twins: Vec::new(),
+                repairs: Vec::new(),
+            });
         }
     }
 }
@@ -189,6 +196,7 @@ mod tests {
             cause: Cause::default(),
             answer: Answer::Accepted,
             seen: false,
+            twins: Vec::new(),
             repairs: Vec::new(),
         };
         let mut seen =

@@ -114,6 +114,7 @@ impl Dice {
             cause: self.cause(),
             answer: self.pick(&[Answer::None, Answer::Accepted, Answer::Refused("no".to_owned())]),
             seen: self.coin(),
+            twins: self.some(2, |dice| dice.below(4)),
             repairs: self.some(4, Self::time),
         }
     }

@@ -48,6 +48,8 @@ async fn every_effect(world: Arc<World>) -> Outcome {
     ensure(unmet.is_empty(), || format!("no story has {unmet:?}"))
 }
 
+/// One effect, cut in one way: a creation, a redirect URL, a step of the handshake, any wait (F01, F03, F04,
+/// F09, F43).
 async fn one_cut(world: Arc<World>, story: &'static Story) -> Outcome {
     let lane = Lane::new(world);
     let reference = Reference::play(&lane, story).await?;
@@ -62,6 +64,7 @@ async fn one_cut(world: Arc<World>, story: &'static Story) -> Outcome {
     })
 }
 
+/// Two of them (F01, F02, F43).
 async fn two_cuts(world: Arc<World>, story: &'static Story) -> Outcome {
     let lane = Lane::new(world);
     let reference = Reference::play(&lane, story).await?;

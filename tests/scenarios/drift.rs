@@ -29,6 +29,7 @@ pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
         a_client_cancelled_in_the_app_is_told_at_the_next_resync,
         a_name_changed_in_the_app_is_told_and_changes_nothing,
         a_url_added_in_the_app_stays_until_pruning_is_declared,
+        a_url_that_is_registered_twice_goes_twice,
         a_value_that_somebody_keeps_undoing_is_left_alone_until_a_request,
         two_managers_who_fight_over_the_manifest_cost_one_change_each_time,
     )
@@ -114,6 +115,20 @@ async fn a_url_added_in_the_app_stays_until_pruning_is_declared(world: Arc<World
     ensure_eq(urls(&world, client), [FIRST], "the URLs after one more was added")?;
     ensure_eq(count(&world, REMOVALS), 2, "URLs removed")?;
     ensure_eq(world.sandbox.mutations().len(), 2, "changes at the bank")?;
+    operator.stop().await
+}
+
+/// A bank may hold one URL twice, because a lost request arrived late after all: when the manifest gives it
+/// up, both entries go (F02, F24).
+async fn a_url_that_is_registered_twice_goes_twice(world: Arc<World>) -> Outcome {
+    let (operator, client) = at_rest(&world, &world.manifest("my-app", &json!({}))).await?;
+    world.sandbox.with(|bank| bank.add_url_by_hand(client, FIRST));
+
+    world.apply_ready(&world.manifest("my-app", &json!({"redirectUrl": SECOND}))).await?;
+    operator.settle().await?;
+
+    ensure_eq(urls(&world, client), [SECOND], "the URLs at the bank")?;
+    ensure_eq(count(&world, REMOVALS), 2, "URLs removed")?;
     operator.stop().await
 }
 

@@ -98,7 +98,7 @@ async fn whoever_writes_in_between_only_delays(world: Arc<World>) -> Outcome {
 
     let sent: Vec<_> = world.sandbox.mutations().into_iter().map(|call| (call.method, call.template)).collect();
     let urls = "user/{u}/oauth-client/{c}/callback-url";
-    let wanted = [CREATION, ("POST", urls), ("DELETE", "user/{u}/oauth-client/{c}/callback-url/{b}")];
+    let wanted = [CREATION, ("POST", urls), ("DELETE", "user/{u}/oauth-client/{c}/callback-url/{m}")];
     ensure_eq(sent, wanted.map(|(method, template)| (method.to_owned(), template)).to_vec(), "changes at the bank")?;
     ensure_eq(world.sandbox.count("POST", "device-server"), 1, "devices registered")?;
     ensure_eq(world.secret("my-app").await?["redirect_uri"].as_str(), ELSEWHERE, "the published redirect URL")?;

@@ -51,6 +51,7 @@ async fn every_call_with_a_session(world: &World) {
     bank.close_session(access).await.unwrap();
 }
 
+/// Every call that has a body is signed over the bytes that are sent (`F20`).
 #[tokio::test]
 async fn every_call_goes_to_its_path_with_every_header() {
     let world = World::new();

@@ -84,16 +84,25 @@ fn replace(
 }
 
 /// Removes obsolete entries, each once per cause. One that cannot be removed is reported in the
-/// status and keeps nothing from being Ready.
+/// status and keeps nothing from being Ready. One that comes back is somebody else's by now, unless
+/// nobody else is to have any.
 fn remove(facts: &Facts<'_>, client: &Client, obsolete: &[&Entry]) -> Option<Step> {
     obsolete.iter().find_map(|entry| {
+        let id = entry.id?;
         let target = Target::Remove(entry.url.clone());
+        let removal = Mutation::RemoveUrl { client: client.id, entry: id, url: entry.url.clone() };
+        let is_other = |other: &u64| *other != id;
+        let begun = facts.seen.journal.write(&target).filter(|write| write.cause.same_request(&facts.want.cause));
+        if let Some(begun) = begun.filter(|begun| begun.twins.contains(&id)) {
+            let left: Vec<u64> = begun.twins.iter().copied().filter(is_other).collect();
+            return Some(facts.announce_among(removal, &left));
+        }
+        let same = obsolete.iter().filter(|other| other.url == entry.url);
+        let twins: Vec<u64> = same.filter_map(|other| other.id).filter(is_other).collect();
         match facts.permission(&target) {
-            Permission::Yes | Permission::Repair => {
-                let mutation = Mutation::RemoveUrl { client: client.id, entry: entry.id?, url: entry.url.clone() };
-                Some(facts.announce(mutation))
-            }
-            Permission::Ignored | Permission::Refused(_) | Permission::Contested => None,
+            Permission::Yes => Some(facts.announce_among(removal, &twins)),
+            Permission::Repair if facts.want.prune => Some(facts.announce_among(removal, &twins)),
+            Permission::Repair | Permission::Ignored | Permission::Refused(_) | Permission::Contested => None,
         }
     })
 }

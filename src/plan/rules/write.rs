@@ -66,6 +66,11 @@ impl Facts<'_> {
     /// Records `mutation`, so that it may be sent next; a write that just had no answer rests first,
     /// or a bank that swallows every request would be asked without end.
     pub(super) fn announce(&self, mutation: Mutation) -> Step {
+        self.announce_among(mutation, &[])
+    }
+
+    /// The same, where `twins` hold the value that is to be removed, too.
+    pub(super) fn announce_among(&self, mutation: Mutation, twins: &[u64]) -> Step {
         if mutation.target().is_some_and(|target| self.seen.unanswered.contains(&target)) {
             return wait(self, UNANSWERED_SECONDS, Waiting::AnswerLost);
         }
@@ -77,7 +82,8 @@ impl Facts<'_> {
             if self.seen.journal.write(&target).is_some_and(|write| write.seen) {
                 news = Some(News::Repaired { what: describe(&target) });
             }
-            let write = Write { target, cause: self.want.cause.clone(), answer: Answer::None, seen: false, repairs };
+            let (cause, twins) = (self.want.cause.clone(), twins.to_vec());
+            let write = Write { target, cause, answer: Answer::None, seen: false, twins, repairs };
             journal.writes.retain(|other| other.target != write.target && self.is_current(other));
             journal.writes.push(write);
         }
