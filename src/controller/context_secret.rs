@@ -33,6 +33,17 @@ pub(crate) fn name(environment: Environment, key: &ApiKey) -> String {
     format!("bunq-context-{}", sha256_hex(&bytes))
 }
 
+/// A hash that tells the parts apart.
+pub(crate) fn hash_of(parts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> String {
+    let mut bytes = zeroize::Zeroizing::new(Vec::new());
+    for part in parts {
+        let part = part.as_ref();
+        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(part);
+    }
+    sha256_hex(&bytes)
+}
+
 /// Lower-case hexadecimal SHA-256.
 pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
     let hash = digest(&SHA256, bytes);
@@ -100,6 +111,12 @@ pub(crate) fn labels(part: &str) -> BTreeMap<String, String> {
         ("app.kubernetes.io/managed-by".to_owned(), crate::api::FIELD_MANAGER.to_owned()),
         (LABEL_PART.to_owned(), part.to_owned()),
     ])
+}
+
+/// Equal if and only if the data is.
+pub(crate) fn fingerprint(secret: &Secret) -> String {
+    let data = secret.data.iter().flatten();
+    hash_of(data.flat_map(|(key, value)| [key.as_bytes(), value.0.as_slice()]))
 }
 
 /// The bank that a context Secret belongs to, if it can be read.

@@ -27,6 +27,8 @@ pub(crate) struct Entry {
     pub(crate) environment: Environment,
     pub(crate) stored: Stored,
     pub(crate) resource_version: Option<String>,
+    /// The fingerprint of the data that was last seen in the Secret.
+    known: Option<String>,
     /// Whether memory and Secret differ.
     pub(crate) dirty: bool,
     loaded: bool,
@@ -69,6 +71,7 @@ impl ContextStore {
                 environment,
                 stored: Stored::default(),
                 resource_version: None,
+                known: None,
                 dirty: false,
                 loaded: false,
                 keys: None,
@@ -91,6 +94,7 @@ impl ContextStore {
         let name = || self.locate(&entry.name);
         let secret = absent(kube_call(KubeCall::ReadContext, name, self.api.get(&entry.name)).await)?;
         entry.resource_version = secret.as_ref().and_then(|secret| secret.metadata.resource_version.clone());
+        entry.known = secret.as_ref().map(context_secret::fingerprint);
         entry.stored = secret.as_ref().map(context_secret::from_secret).unwrap_or_default();
         entry.keys = None;
         entry.dirty = false;
@@ -117,27 +121,45 @@ impl ContextStore {
         }
     }
 
-    /// Writes the Secret if memory is ahead. When somebody else wrote it, memory is given up: the
-    /// next pass reads again.
+    /// Writes the Secret if memory is ahead. Where somebody else wrote it and left its data alone, it is
+    /// written all the same; otherwise memory is given up, and the next pass reads again.
     pub(crate) async fn save(&self, entry: &mut Entry) -> Result<(), Stop> {
         if !entry.dirty {
             return Ok(());
         }
-        let secret =
-            context_secret::to_secret(&entry.name, entry.environment, &entry.stored, entry.resource_version.as_deref());
-        let name = || self.locate(&entry.name);
-        let result = if entry.resource_version.is_some() {
-            kube_call(KubeCall::UpdateContext, name, self.api.replace(&entry.name, &PostParams::default(), &secret))
-                .await
-        } else {
-            kube_call(KubeCall::CreateContext, name, self.api.create(&PostParams::default(), &secret)).await
-        };
-        if failed_with(&result, 409) || failed_with(&result, 404) {
+        let mut written = self.write(entry).await;
+        if failed_with(&written, 409) && self.is_as_known(entry).await? {
+            written = self.write(entry).await;
+        }
+        if failed_with(&written, 409) || failed_with(&written, 404) {
             entry.loaded = false;
         }
-        entry.resource_version = result?.metadata.resource_version;
+        let written = written?;
+        entry.known = Some(context_secret::fingerprint(&written));
+        entry.resource_version = written.metadata.resource_version;
         entry.dirty = false;
         Ok(())
+    }
+
+    async fn write(&self, entry: &Entry) -> Result<Secret, Stop> {
+        let version = entry.resource_version.as_deref();
+        let secret = context_secret::to_secret(&entry.name, entry.environment, &entry.stored, version);
+        let (name, params) = (|| self.locate(&entry.name), PostParams::default());
+        match version {
+            Some(_) => kube_call(KubeCall::UpdateContext, name, self.api.replace(&entry.name, &params, &secret)).await,
+            None => kube_call(KubeCall::CreateContext, name, self.api.create(&params, &secret)).await,
+        }
+    }
+
+    /// Whether the Secret holds what was last seen there; then its version is the one to write over.
+    async fn is_as_known(&self, entry: &mut Entry) -> Result<bool, Stop> {
+        let name = || self.locate(&entry.name);
+        let found = absent(kube_call(KubeCall::ReadContext, name, self.api.get(&entry.name)).await)?;
+        let Some(found) = found.filter(|found| entry.known == Some(context_secret::fingerprint(found))) else {
+            return Ok(false);
+        };
+        entry.resource_version = found.metadata.resource_version;
+        Ok(true)
     }
 
     /// Reads the context of this name again next time: a person may have reset it.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     context::Pair,
-    context_secret::sha256_hex,
+    context_secret::hash_of,
     error::Stop,
     kube_call::{KubeCall, failed_with, kube_call},
 };
@@ -154,17 +154,6 @@ impl Wanted {
     fn locate(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
     }
-}
-
-/// A hash that tells the parts apart.
-fn hash_of(parts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> String {
-    let mut bytes = zeroize::Zeroizing::new(Vec::new());
-    for part in parts {
-        let part = part.as_ref();
-        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
-        bytes.extend_from_slice(part);
-    }
-    sha256_hex(&bytes)
 }
 
 /// The keys that we wrote into `secret`, by its annotation.
