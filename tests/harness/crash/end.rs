@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bunq_oauth_operator::api::ANNOTATION_PAIR;
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
 
@@ -60,10 +61,14 @@ fn shown_secret(secret: &Secret, clients: &[Client]) -> Value {
         known.unwrap_or(text)
     };
     let data = secret.data.iter().flatten();
+    let mut annotations = secret.metadata.annotations.clone().unwrap_or_default();
+    // Another pair has another hash.
+    let has_hash = annotations.remove(ANNOTATION_PAIR).is_some();
     json!({
         "data": data.map(|(key, value)| (key.clone(), text(value))).collect::<BTreeMap<_, _>>(),
         "labels": secret.metadata.labels,
-        "annotations": secret.metadata.annotations,
+        "annotations": annotations,
+        "hasPairHash": has_hash,
         "type": secret.type_,
         "owners": secret.metadata.owner_references.as_ref().map(Vec::len),
     })
