@@ -86,7 +86,11 @@ async fn play_all(lane: &Lane, reference: &Reference, runs: &[Vec<Point>]) -> Ou
     for points in runs {
         match reference.survives(lane, points).await {
             Ok(made) => missed.extend(points.iter().filter(|point| !made.contains(point))),
-            Err(error) => broken.push(chain(error.as_ref())),
+            Err(error) => {
+                broken.push(chain(error.as_ref()));
+                // A campaign is long: nobody waits for its end to hear of it.
+                report(broken.last().map(|told| told.lines().take(2).collect::<String>()).unwrap_or_default().as_str());
+            }
         }
     }
     let told = || {
