@@ -17,7 +17,7 @@ use crate::stage::{Stage, report};
 /// A story with all its cuts takes minutes.
 const LONGEST: Duration = Duration::from_mins(20);
 /// Pairs of cuts that are drawn for each story; `CRASH_PAIRS` names another number.
-const PAIRS: usize = 40;
+const PAIRS: usize = 25;
 /// What they are drawn with; `CRASH_SEED` names another.
 const SEED: u64 = 20_261_122;
 /// Broken runs that a failure spells out.
