@@ -4,15 +4,20 @@ use std::sync::Arc;
 
 use libtest_mimic::Trial;
 use serde_json::json;
-use testbed::harness::{Outcome, World, ensure, ensure_eq, world::ready_reason};
+use testbed::{
+    harness::{Outcome, World, ensure, ensure_eq, world::ready_reason},
+    sandbox::{Fault, FaultKind},
+};
 
 use crate::stage::{Stage, scenarios};
 
 const FOREIGN: &str = "https://portal.example/callback";
+const LISTING: &str = "user/{u}/oauth-client";
 
 pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
     scenarios!(stage, "adoption":
         the_client_of_the_portal_is_adopted_with_its_credentials_and_its_urls,
+        a_listing_that_fails_is_no_empty_one,
         the_policy_never_leaves_an_existing_client_alone,
         of_several_clients_none_is_guessed,
         nothing_is_cancelled_in_the_pass_that_adopts,
@@ -41,6 +46,25 @@ async fn the_client_of_the_portal_is_adopted_with_its_credentials_and_its_urls(w
     ensure(published.get("client_secret") == Some(&secret), || "the client secret is another one".to_owned())?;
     let told = world.event("my-app", "ClientAdopted").await?;
     ensure(told.note.contains(&client_id), || format!("the Event does not name the client: {}", told.note))
+}
+
+/// However the listing fails, it does not say that there is no client (D4, S1, F22).
+async fn a_listing_that_fails_is_no_empty_one(world: Arc<World>) -> Outcome {
+    let user = world.user().await?;
+    let id = world.sandbox.with(|bank| bank.create_by_hand(user.id, Some("Portal App"), &[FOREIGN]));
+    let operator = world.start_in_process().await?;
+    // One more, and the bank would count as away.
+    for kind in [FaultKind::Html(503), FaultKind::MissingSignature] {
+        world.sandbox.inject(Fault::new("GET", LISTING, kind));
+    }
+
+    world.apply_ready(&world.manifest("my-app", &json!({}))).await?;
+
+    ensure_eq(world.sandbox.count("GET", LISTING), 3, "listings, two of which failed")?;
+    ensure_eq(world.sandbox.count("POST", LISTING), 0, "clients created")?;
+    let clients: Vec<u64> = world.sandbox.with(|bank| bank.clients_of(user.id).iter().map(|it| it.id).collect());
+    ensure_eq(clients, vec![id], "clients of the user")?;
+    operator.stop().await
 }
 
 async fn the_policy_never_leaves_an_existing_client_alone(world: Arc<World>) -> Outcome {

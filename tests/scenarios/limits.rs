@@ -1,14 +1,17 @@
-//! The bank's limits in real time, by the real process: they hold over a crash, too (S7, F16).
+//! The bank's limits hold over a crash, in real time and by the real process, and whatever the wall clock says
+//! (S7, F16, F37).
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::SignedDuration;
 use libtest_mimic::Trial;
+use serde_json::json;
 use testbed::{
-    harness::{Outcome, World, ensure_eq, windows::ensure_every_window_was_kept, world::is_ready},
+    harness::{Outcome, World, ensure, ensure_eq, windows::ensure_every_window_was_kept, world::is_ready},
     sandbox::{Fault, FaultKind},
 };
 
-use crate::stage::Stage;
+use crate::stage::{Stage, scenarios};
 
 /// Sessions are more than 30 s apart, and one of six is lost.
 const LONGEST: Duration = Duration::from_mins(8);
@@ -17,14 +20,23 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 const USERS: usize = 5;
 const SESSIONS: (&str, &str) = ("POST", "session-server");
 const READS: (&str, &str) = ("GET", "user/{u}/oauth-client/{c}");
+/// A little more than any window but that of a session.
+const STEP: Duration = Duration::from_secs(5);
+/// By how much the wall clock is wrong.
+const AN_HOUR: SignedDuration = SignedDuration::from_hours(1);
 
 pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
-    vec![stage.scenario_within(
+    let mut trials = vec![stage.scenario_within(
         "limits",
         "killed_amid_five_registrations_it_keeps_every_window_of_the_bank",
         LONGEST,
         killed_amid_five_registrations_it_keeps_every_window_of_the_bank,
-    )]
+    )];
+    trials.extend(scenarios!(stage, "limits":
+        a_wall_clock_that_runs_ahead_opens_no_window,
+        a_wall_clock_that_was_put_back_delays_no_change,
+    ));
+    trials
 }
 
 async fn killed_amid_five_registrations_it_keeps_every_window_of_the_bank(world: Arc<World>) -> Outcome {
@@ -54,6 +66,51 @@ async fn killed_amid_five_registrations_it_keeps_every_window_of_the_bank(world:
     }
     ensure_every_window_was_kept(&world.sandbox.calls())?;
     ensure_eq(asked(&world, SESSIONS), USERS + 1, "sessions, the lost one among them")
+}
+
+/// Users wait for their sessions while the wall clock goes an hour ahead, again and again: their appointments
+/// come early by it, and the windows do not (F37).
+async fn a_wall_clock_that_runs_ahead_opens_no_window(world: Arc<World>) -> Outcome {
+    let operator = world.start_in_process_within_limits().await?;
+    let users = world.crowd(3).await?;
+    operator.settle_when("a session", || asked(&world, SESSIONS) == 1).await?;
+
+    let mut wrong = SignedDuration::ZERO;
+    while ready(&world).await? < users.len() {
+        wrong += AN_HOUR;
+        // Two sessions take a minute.
+        ensure(wrong < 24 * AN_HOUR, || "they are not Ready after two minutes".to_owned())?;
+        operator.mislead(wrong).await?;
+        operator.let_pass(STEP).await?;
+    }
+
+    ensure_every_window_was_kept(&world.sandbox.calls())?;
+    operator.stop().await
+}
+
+/// Right after a read of its client the wall clock is put back by an hour: the next change has its turn when
+/// the window opens, not an hour later (F37).
+async fn a_wall_clock_that_was_put_back_delays_no_change(world: Arc<World>) -> Outcome {
+    let operator = world.start_in_process_within_limits().await?;
+    let user = &world.crowd(1).await?[0];
+    let mut steps = 0;
+    while ready(&world).await? < 1 {
+        ensure(steps < 12, || "it is not Ready after a minute".to_owned())?;
+        operator.let_pass(STEP).await?;
+        steps += 1;
+    }
+
+    operator.mislead(-AN_HOUR).await?;
+    let url = "https://myapp.com/elsewhere";
+    world.apply(&world.manifest_of(user, &json!({"redirectUrl": url}))).await?;
+    // The reads, the change, the removal of the old URL: a few windows, and a session if need be.
+    for _ in 0..12 {
+        operator.let_pass(STEP).await?;
+    }
+
+    ensure_eq(world.secret(&user.name).await?["redirect_uri"].as_str(), url, "the published redirect URL")?;
+    ensure_every_window_was_kept(&world.sandbox.calls())?;
+    operator.stop().await
 }
 
 fn asked(world: &World, (method, template): (&str, &str)) -> usize {

@@ -20,6 +20,7 @@ mod credentials;
 mod deletion;
 mod drift;
 mod ending;
+mod gone_already;
 mod hostile_bank;
 mod house;
 mod http;
@@ -109,6 +110,7 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         context::trials,
         restart::trials,
         interference::trials,
+        gone_already::trials,
         crash_points::trials,
         rest::trials,
         reasons::trials,

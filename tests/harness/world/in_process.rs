@@ -15,6 +15,7 @@ use bunq_oauth_operator::{
     telemetry::Telemetry,
 };
 use futures::future::BoxFuture;
+use jiff::SignedDuration;
 use tokio::{
     sync::oneshot,
     task::{AbortHandle, JoinHandle},
@@ -144,6 +145,14 @@ impl InProcess {
         let before = self.passes();
         self.sandbox.advance(time);
         self.clock.advance(time);
+        self.until_passed(before).await
+    }
+
+    /// Makes the operator's wall clock wrong by this much, and waits until everything that follows from it
+    /// has happened. No time passes.
+    pub async fn mislead(&self, by: SignedDuration) -> Outcome {
+        let before = self.passes();
+        self.clock.mislead(by);
         self.until_passed(before).await
     }
 
