@@ -79,6 +79,8 @@ async fn an_outage_of_the_bank_leaves_a_published_client_ready(world: Arc<World>
     operator.settle().await?;
     let before = world.secrets().get("my-app").await?.metadata.resource_version;
 
+    // Neither an error page nor silence means that the client is gone.
+    world.sandbox.inject(Fault::new("*", "", FaultKind::Html(503)));
     world.sandbox.inject(Fault::new("*", "", FaultKind::DropBefore).forever());
     operator.let_pass(A_RESYNC).await?;
     let is_unknown = |object: &Value| condition(object, "RemoteInSync")["status"] == "Unknown";

@@ -9,6 +9,7 @@ use bunq_oauth_operator::{
     controller::KubeCall,
     plan::{Journal, Target},
 };
+use k8s_openapi::api::core::v1::Secret;
 use serde_json::Value;
 
 use super::{effect::Effect, script::Script};
@@ -92,6 +93,7 @@ impl Judge {
         if effect.is_client_mutation() {
             self.heed(self.may_change(effect, process, request).await);
         }
+        self.heed(self.is_kept(effect).await);
         if effect == Effect::Bank(Call::CreateOauthClient) {
             self.seen().is_listed = false;
         }
@@ -105,6 +107,19 @@ impl Judge {
         if matches!(call, Call::ListOauthClients | Call::GetOauthClient) {
             seen.clients = Some(clients);
         }
+    }
+
+    /// Each step of a handshake is written down before the next (D7).
+    async fn is_kept(&self, effect: Effect) -> Outcome {
+        let (kept, next) = match effect {
+            Effect::Bank(Call::CreateInstallation) => ("private-key", "installation-token"),
+            Effect::Bank(Call::CreateDeviceServer) => ("installation-token", "device"),
+            Effect::Bank(_) | Effect::Kube(_) => return Ok(()),
+        };
+        let contexts = self.world.contexts().await?;
+        let has = |context: &Secret, part: &str| context.data.as_ref().is_some_and(|data| data.contains_key(part));
+        let is_kept = contexts.iter().any(|context| has(context, kept) && !has(context, next));
+        ensure(is_kept, || format!("D7: {effect} before the {kept} is stored"))
     }
 
     /// The clients of the user, as they are.
