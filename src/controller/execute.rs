@@ -153,19 +153,14 @@ impl Pass {
         }
     }
 
-    /// A creation that certainly was not carried out leaves no doubt behind.
+    /// A change that certainly was not carried out leaves no doubt behind.
     async fn unannounce(&mut self, mutation: &Mutation) -> Result<(), Stop> {
-        match mutation {
-            Mutation::Create(_) => {
-                let journal = Journal { create_sent: None, ..self.seen.journal.clone() };
-                self.record(&journal, None, None).await.map(drop)
-            }
-            Mutation::SetStatus { .. }
-            | Mutation::PutRedirectUrl { .. }
-            | Mutation::AddUrl { .. }
-            | Mutation::ReplaceUrl { .. }
-            | Mutation::RemoveUrl { .. } => Ok(()),
+        let mut journal = self.seen.journal.clone();
+        match mutation.target() {
+            None => journal.create_sent = None,
+            Some(target) => journal.forget_sending(&target),
         }
+        self.record(&journal, None, None).await.map(drop)
     }
 
     /// One line per attempt, whatever came of it (`H26`).

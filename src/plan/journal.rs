@@ -172,6 +172,9 @@ pub struct Write {
     pub target: Target,
     /// What asked for it.
     pub cause: Cause,
+    /// When it was about to be sent; nothing once it certainly was not carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
     /// The bank's answer.
     #[serde(default)]
     pub answer: Answer,
@@ -201,6 +204,13 @@ impl Journal {
 
     pub(crate) fn write_mut(&mut self, target: &Target) -> Option<&mut Write> {
         self.writes.iter_mut().find(|write| write.target == *target)
+    }
+
+    /// The last write to `target` was not carried out.
+    pub(crate) fn forget_sending(&mut self, target: &Target) {
+        if let Some(write) = self.write_mut(target) {
+            write.at = None;
+        }
     }
 
     /// Whether a generation of the manifest has declared `url`.

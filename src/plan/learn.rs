@@ -170,6 +170,7 @@ fn shown(seen: &mut Observed, want: &Desired) {
                 cause,
                 answer: Answer::Accepted,
                 seen: true,
+                at: None,
                 twins: Vec::new(),
                 repairs: Vec::new(),
             });
@@ -194,6 +195,7 @@ mod tests {
         let write = Write {
             target: Target::Remove(url),
             cause: Cause::default(),
+            at: None,
             answer: Answer::Accepted,
             seen: false,
             twins: Vec::new(),

@@ -112,6 +112,7 @@ impl Dice {
         Write {
             target: self.target(),
             cause: self.cause(),
+            at: self.coin().then(|| self.time()),
             answer: self.pick(&[Answer::None, Answer::Accepted, Answer::Refused("no".to_owned())]),
             seen: self.coin(),
             twins: self.some(2, |dice| dice.below(4)),

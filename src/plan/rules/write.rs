@@ -2,7 +2,10 @@
 
 use jiff::{Timestamp, ToSpan};
 
-use super::{Facts, find::wait};
+use super::{
+    Facts,
+    find::{later, wait},
+};
 use crate::plan::{
     action::{Action, Mutation, News, Step, Waiting},
     journal::{Answer, Cause, Journal, Target, Write},
@@ -12,6 +15,8 @@ use crate::plan::{
 const CONTESTED_AFTER: usize = 3;
 /// How long a write without an answer rests.
 const UNANSWERED_SECONDS: i64 = 15;
+/// The same from the moment when it was about to be sent: a call may take 30 s.
+const UNDECIDED_SECONDS: i64 = 30 + UNANSWERED_SECONDS;
 
 /// Whether a value that the bank does not show may be sent.
 #[derive(Debug, PartialEq, Eq)]
@@ -74,6 +79,10 @@ impl Facts<'_> {
         if mutation.target().is_some_and(|target| self.seen.unanswered.contains(&target)) {
             return wait(self, UNANSWERED_SECONDS, Waiting::AnswerLost);
         }
+        // Whatever woke this pass, and after a crash: what an earlier one sent may still be carried out.
+        if let Some(until) = mutation.target().and_then(|target| self.undecided_until(&target)) {
+            return super::late_news(self).unwrap_or(Step::Wait(until, Waiting::AnswerLost));
+        }
         let mut journal = self.seen.journal.clone();
         journal.manage(&self.want.urls);
         let mut news = None;
@@ -83,11 +92,21 @@ impl Facts<'_> {
                 news = Some(News::Repaired { what: describe(&target) });
             }
             let (cause, twins) = (self.want.cause.clone(), twins.to_vec());
-            let write = Write { target, cause, answer: Answer::None, seen: false, twins, repairs };
+            let at = Some(self.now);
+            let write = Write { target, cause, at, answer: Answer::None, seen: false, twins, repairs };
             journal.writes.retain(|other| other.target != write.target && self.is_current(other));
             journal.writes.push(write);
         }
         Step::Act(Action::Record { journal: Box::new(journal), then: Some(mutation), news })
+    }
+
+    /// Until when a write of this cause that has no answer rests.
+    fn undecided_until(&self, target: &Target) -> Option<Timestamp> {
+        let write = self.seen.journal.write(target)?;
+        let is_undecided = write.answer == Answer::None && !write.seen && write.cause.same_request(&self.want.cause);
+        let until = later(write.at.filter(|_| is_undecided)?, UNDECIDED_SECONDS);
+        // A time ahead of the clock was written by one that was wrong.
+        (self.now < until && until <= later(self.now, UNDECIDED_SECONDS)).then_some(until)
     }
 
     /// The repairs of the last hour, this one included, if this is one.
@@ -122,5 +141,68 @@ pub(super) fn describe(target: &Target) -> String {
             format!("redirect URL {url}")
         }
         Target::Remove(url) => format!("removal of redirect URL {url}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Client, ClientStatus, Desired, DesiredStatus, Observed, Seen, Urls, next};
+
+    const URL: &str = "https://a.example";
+
+    /// The step for a URL that was about to be sent so many seconds ago and has no answer.
+    fn step_after(seconds: i64) -> Step {
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let want = Desired {
+            cause: Cause::default(),
+            display_name: String::new(),
+            status: DesiredStatus::Active,
+            urls: vec![URL.to_owned()],
+            adopt: true,
+            prune: false,
+            cancel_on_delete: false,
+            deleting: false,
+            suspended: false,
+            confirm_cancel: None,
+            allow_new_client: None,
+        };
+        let write = Write {
+            target: Target::Add(URL.to_owned()),
+            cause: Cause::default(),
+            at: Some(later(now, -seconds)),
+            answer: Answer::None,
+            seen: false,
+            twins: Vec::new(),
+            repairs: Vec::new(),
+        };
+        let journal = Journal {
+            oauth_client_id: Some(1),
+            client_id: Some("id".to_owned()),
+            managed_urls: vec![URL.to_owned()],
+            writes: vec![write],
+            ..Journal::default()
+        };
+        let client = Client {
+            id: 1,
+            client_id: Some("id".to_owned()),
+            status: ClientStatus::Active,
+            display_name: None,
+            has_secret: true,
+            urls: Urls::Entries(Vec::new()),
+        };
+        let (stored, client) = (journal.clone(), Seen::Present(client));
+        next(&want, &Observed { journal, stored, client, output: Seen::Absent, ..Observed::default() }, now)
+    }
+
+    #[test]
+    fn whatever_wakes_a_pass_a_write_without_an_answer_rests() {
+        for seconds in [0, 20, 44] {
+            assert!(matches!(step_after(seconds), Step::Wait(_, Waiting::AnswerLost)), "after {seconds} s");
+        }
+        for seconds in [45, 3600, -3600] {
+            let step = step_after(seconds);
+            assert!(matches!(step, Step::Act(Action::Record { then: Some(_), .. })), "after {seconds} s: {step:?}");
+        }
     }
 }
