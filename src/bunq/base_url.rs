@@ -25,6 +25,12 @@ impl Environment {
             Self::Sandbox => "Sandbox",
         }
     }
+
+    /// Reads what [`Environment::as_str`] wrote.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Production, Self::Sandbox].into_iter().find(|environment| environment.as_str() == text)
+    }
 }
 
 impl fmt::Display for Environment {

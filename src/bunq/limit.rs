@@ -35,6 +35,9 @@ pub enum Priority {
     Resync,
 }
 
+/// From one session to the next, with the margin.
+pub const SESSION_WINDOW: Duration = Duration::from_secs(33);
+
 /// How long an asker may be late before it loses its place.
 const GRACE: Duration = Duration::from_secs(5);
 /// After this many windows a waiting asker moves up by one priority.
@@ -76,7 +79,7 @@ struct Window {
 /// The bank's window with 10 % margin for the time between leaving here and arriving there.
 fn window(call: Call) -> Window {
     let (calls, length) = match (call, call.method()) {
-        (Call::CreateSession, _) => (1, Duration::from_secs(33)),
+        (Call::CreateSession, _) => (1, SESSION_WINDOW),
         (_, Method::Get) => (3, Duration::from_millis(3300)),
         (_, Method::Post | Method::Delete) => (5, Duration::from_millis(3300)),
         (_, Method::Put) => (2, Duration::from_millis(3300)),

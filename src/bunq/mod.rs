@@ -53,7 +53,7 @@ pub use credential_ip::PermittedDevice;
 pub use error::{Answer, Class, Distrust, Error};
 pub use handshake::{DeviceId, Installation, Session, User, UserKind};
 pub use http::{HttpOptions, HttpTransport, HttpTransportError};
-pub use limit::{LimitMode, Limiter, Priority};
+pub use limit::{LimitMode, Limiter, Priority, SESSION_WINDOW};
 pub use oauth_client::{ClientStatus, CreateBody, OauthClient, UpdateBody, Urls};
 pub use secret::ApiKey;
 pub use signature::{KeyError, KeyPair, ServerKey, SignatureError};

@@ -218,13 +218,12 @@ impl Claim {
             let value = map.data.as_ref().and_then(|data| data.get(key));
             value.map(String::as_str).ok_or_else(|| corrupt(format!("it has no {key}")))
         };
+        let written = text("environment")?;
+        let environment =
+            Environment::parse(written).ok_or_else(|| corrupt(format!("unknown environment {written:?}")))?;
         Ok(Self {
             owner: serde_json::from_str(text("owner")?).map_err(|error| corrupt(error.to_string()))?,
-            environment: match text("environment")? {
-                "Production" => Environment::Production,
-                "Sandbox" => Environment::Sandbox,
-                other => return Err(corrupt(format!("unknown environment {other:?}"))),
-            },
+            environment,
             user_id: text("userId")?.parse().map_err(|_| corrupt("userId is no number".to_owned()))?,
             context: text("context")?.to_owned(),
             journal: serde_json::from_str(text("journal")?).map_err(|error| corrupt(error.to_string()))?,

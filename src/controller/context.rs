@@ -77,8 +77,6 @@ pub(crate) struct Memory {
     pub(crate) distrusted_since: Option<Timestamp>,
     /// The bank came back: the next pass does not wait for its back-off.
     pub(crate) released: bool,
-    /// The planner named the time of the next pass: a change without an answer may still be carried out.
-    pub(crate) is_dated: bool,
 }
 
 /// A read that ended as declared, and when.
@@ -232,7 +230,7 @@ impl Operator {
         let waits = |object: &BunqOAuthClient| object.status.as_ref().and_then(status::headline) == Some(unavailable);
         for object in self.store.state_filter(waits) {
             self.remember(&object.uid().unwrap_or_default(), |memory| {
-                memory.released = !memory.is_dated;
+                memory.released = true;
                 memory.failures = 0;
             });
             self.waker.wake(&object);

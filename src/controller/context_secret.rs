@@ -121,11 +121,8 @@ pub(crate) fn fingerprint(secret: &Secret) -> String {
 
 /// The bank that a context Secret belongs to, if it can be read.
 pub(crate) fn environment(secret: &Secret) -> Option<Environment> {
-    match secret.data.as_ref()?.get("environment")?.0.as_slice() {
-        b"Production" => Some(Environment::Production),
-        b"Sandbox" => Some(Environment::Sandbox),
-        _ => None,
-    }
+    let text = std::str::from_utf8(&secret.data.as_ref()?.get("environment")?.0).ok()?;
+    Environment::parse(text)
 }
 
 /// Reads a context Secret. A part that cannot be understood counts as missing, and so does what stands

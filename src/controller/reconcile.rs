@@ -326,9 +326,6 @@ impl Operator {
             if pair.is_some() {
                 memory.pair = pair;
             }
-            if !matches!(end, End::Stop(Stop::BackingOff { .. })) {
-                memory.is_dated = matches!(end, End::Waiting(..));
-            }
             match end {
                 End::Verdict(Verdict::Synced | Verdict::Cancelled | Verdict::NothingToCancel) => {
                     memory.failures = 0;

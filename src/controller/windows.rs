@@ -3,11 +3,7 @@
 use std::time::Duration;
 
 use super::{context::Operator, context_secret::Stored, error::Stop};
-use crate::bunq::{Environment, LimitMode};
-
-/// Between two sessions, with the limiter's margin. No stored time makes anybody wait longer: a clock may
-/// have been wrong when it was written.
-const SESSION_WINDOW: Duration = Duration::from_secs(33);
+use crate::bunq::{Environment, LimitMode, SESSION_WINDOW};
 
 impl Operator {
     /// Once, before the first call to the bank. Where there is a context an earlier process was at work, and
@@ -37,6 +33,7 @@ impl Operator {
         let now = self.clock.now();
         let known = stored.context.session_at(now).and(stored.context.last_session_at);
         known.map_or(self.started + SESSION_WINDOW, |opened| {
+            // No stored time makes anybody wait longer: a clock may have been wrong when it was written.
             let age = now.duration_since(opened);
             let age = if age.is_negative() { Duration::ZERO } else { age.unsigned_abs() };
             self.clock.monotonic() + SESSION_WINDOW.saturating_sub(age)

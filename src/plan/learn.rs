@@ -99,9 +99,6 @@ fn sent(seen: &mut Observed, want: &Desired, mutation: &Mutation, outcome: Resul
         _ => {}
     }
     let Some(target) = mutation.target() else { return };
-    if outcome == Err(Missed::Ambiguous) {
-        seen.unanswered.push(target.clone());
-    }
     let Some(write) = seen.journal.write_mut(&target) else { return };
     write.answer = match outcome {
         Ok(_) => Answer::Accepted,
@@ -187,7 +184,7 @@ pub fn listing(at: Timestamp, clients: Vec<Client>) -> Learned {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Cause, DesiredStatus};
+    use crate::plan::Cause;
 
     /// Whether the removal of a URL counts as done after a read that shows `urls`.
     fn is_seen_removed(urls: Urls) -> bool {
@@ -211,24 +208,8 @@ mod tests {
             has_secret: false,
             urls,
         };
-        learn(&mut seen, &want(), &Action::GetClient(1), Ok(Learned::Client(Some(client))));
+        learn(&mut seen, &Desired::plain(), &Action::GetClient(1), Ok(Learned::Client(Some(client))));
         seen.journal.writes[0].seen
-    }
-
-    fn want() -> Desired {
-        Desired {
-            cause: Cause::default(),
-            display_name: String::new(),
-            status: DesiredStatus::Active,
-            urls: Vec::new(),
-            adopt: true,
-            prune: true,
-            cancel_on_delete: false,
-            deleting: false,
-            suspended: false,
-            confirm_cancel: None,
-            allow_new_client: None,
-        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     action::Mutation,
-    journal::{Cause, Journal, Target},
+    journal::{Cause, Journal},
 };
 
 /// An observation. Nothing is ever created on `Unknown`.
@@ -64,6 +64,26 @@ pub struct Desired {
     pub confirm_cancel: Option<String>,
     /// The annotation `bunq-operator.io/allow-new-client`.
     pub allow_new_client: Option<String>,
+}
+
+#[cfg(test)]
+impl Desired {
+    /// The smallest manifest, without a URL.
+    pub(super) fn plain() -> Self {
+        Self {
+            cause: Cause::default(),
+            display_name: String::new(),
+            status: DesiredStatus::Active,
+            urls: Vec::new(),
+            adopt: true,
+            prune: false,
+            cancel_on_delete: false,
+            deleting: false,
+            suspended: false,
+            confirm_cancel: None,
+            allow_new_client: None,
+        }
+    }
 }
 
 /// The status of a client as the bank tells it.
@@ -192,6 +212,4 @@ pub struct Observed {
     pub finalizer: bool,
     /// A mutation that the journal was just told of, in this very pass: it may be sent now, once.
     pub armed: Option<Mutation>,
-    /// What was written in this very pass without an answer: read back now, written again later.
-    pub unanswered: Vec<Target>,
 }

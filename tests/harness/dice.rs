@@ -202,7 +202,6 @@ impl Dice {
             leftover: self.maybe(|_| "earlier".to_owned()),
             finalizer: self.coin(),
             armed: if self.below(10) == 0 { Some(self.mutation()) } else { None },
-            unanswered: self.some(1, Self::target),
         }
     }
 

@@ -12,8 +12,6 @@ use tokio::{
 
 /// A scenario that takes longer hangs.
 const LONGEST: Duration = Duration::from_mins(3);
-/// One that has much to set up first.
-const LONGEST_OF_ALL: Duration = Duration::from_mins(6);
 /// Building the control plane the first time takes minutes.
 const LONGEST_START: Duration = Duration::from_mins(20);
 
@@ -44,19 +42,6 @@ impl Stage {
         Play: Future<Output = Outcome> + Send,
     {
         self.scenario_within(story, name, LONGEST, play)
-    }
-
-    /// The same, with twice the time.
-    pub(crate) fn long_scenario<Play>(
-        &self,
-        story: &'static str,
-        name: &str,
-        play: impl FnOnce(Arc<World>) -> Play + Send + 'static,
-    ) -> Trial
-    where
-        Play: Future<Output = Outcome> + Send,
-    {
-        self.scenario_within(story, name, LONGEST_OF_ALL, play)
     }
 
     /// A scenario in a world of its own that may take so long.

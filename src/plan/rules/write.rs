@@ -2,10 +2,7 @@
 
 use jiff::{Timestamp, ToSpan};
 
-use super::{
-    Facts,
-    find::{later, wait},
-};
+use super::{Facts, find::later};
 use crate::plan::{
     action::{Action, Mutation, News, Step, Waiting},
     journal::{Answer, Cause, Journal, Target, Write},
@@ -13,10 +10,11 @@ use crate::plan::{
 
 /// Repairs of one value within an hour before the operator stops fighting.
 const CONTESTED_AFTER: usize = 3;
-/// How long a write without an answer rests.
-const UNANSWERED_SECONDS: i64 = 15;
-/// The same from the moment when it was about to be sent: a call may take 30 s.
-const UNDECIDED_SECONDS: i64 = 30 + UNANSWERED_SECONDS;
+/// How long a write without an answer rests, from the moment when it was about to be sent: a call may take
+/// 30 s, and the bank may carry it out later still.
+const UNDECIDED_SECONDS: i64 = 45;
+/// Between two looks meanwhile.
+const LOOK_SECONDS: i64 = 15;
 
 /// Whether a value that the bank does not show may be sent.
 #[derive(Debug, PartialEq, Eq)]
@@ -76,12 +74,10 @@ impl Facts<'_> {
 
     /// The same, where `twins` hold the value that is to be removed, too.
     pub(super) fn announce_among(&self, mutation: Mutation, twins: &[u64]) -> Step {
-        if mutation.target().is_some_and(|target| self.seen.unanswered.contains(&target)) {
-            return wait(self, UNANSWERED_SECONDS, Waiting::AnswerLost);
-        }
-        // Whatever woke this pass, and after a crash: what an earlier one sent may still be carried out.
+        // Whatever woke this pass, and after a crash: what was sent before may still be carried out.
         if let Some(until) = mutation.target().and_then(|target| self.undecided_until(&target)) {
-            return super::late_news(self).unwrap_or(Step::Wait(until, Waiting::AnswerLost));
+            let look = until.min(later(self.now, LOOK_SECONDS));
+            return super::late_news(self).unwrap_or(Step::Wait(look, Waiting::AnswerLost));
         }
         let mut journal = self.seen.journal.clone();
         journal.manage(&self.want.urls);
@@ -104,9 +100,10 @@ impl Facts<'_> {
     fn undecided_until(&self, target: &Target) -> Option<Timestamp> {
         let write = self.seen.journal.write(target)?;
         let is_undecided = write.answer == Answer::None && !write.seen && write.cause.same_request(&self.want.cause);
-        let until = later(write.at.filter(|_| is_undecided)?, UNDECIDED_SECONDS);
-        // A time ahead of the clock was written by one that was wrong.
-        (self.now < until && until <= later(self.now, UNDECIDED_SECONDS)).then_some(until)
+        let at = write.at.filter(|_| is_undecided)?;
+        let until = later(at, UNDECIDED_SECONDS);
+        // A time far ahead of the clock was written by one that was wrong.
+        (self.now < until && at <= later(self.now, UNDECIDED_SECONDS)).then_some(until)
     }
 
     /// The repairs of the last hour, this one included, if this is one.
@@ -147,26 +144,14 @@ pub(super) fn describe(target: &Target) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Client, ClientStatus, Desired, DesiredStatus, Observed, Seen, Urls, next};
+    use crate::plan::{Client, ClientStatus, Desired, Observed, Seen, Urls, next};
 
     const URL: &str = "https://a.example";
 
     /// The step for a URL that was about to be sent so many seconds ago and has no answer.
     fn step_after(seconds: i64) -> Step {
         let now = Timestamp::from_second(1_000_000).unwrap();
-        let want = Desired {
-            cause: Cause::default(),
-            display_name: String::new(),
-            status: DesiredStatus::Active,
-            urls: vec![URL.to_owned()],
-            adopt: true,
-            prune: false,
-            cancel_on_delete: false,
-            deleting: false,
-            suspended: false,
-            confirm_cancel: None,
-            allow_new_client: None,
-        };
+        let want = Desired { urls: vec![URL.to_owned()], ..Desired::plain() };
         let write = Write {
             target: Target::Add(URL.to_owned()),
             cause: Cause::default(),

@@ -179,6 +179,9 @@ pub const STORIES: &[Story] = &[
         before: READY,
         act: &[
             Step::Delete(Who::One, Goal::Gone),
+            // One day until it counts as unused, one until it goes, and one for each process that begins to
+            // count anew.
+            Step::Sweep(DAY, Goal::Quiet),
             Step::Sweep(DAY, Goal::Quiet),
             Step::Sweep(DAY, Goal::Quiet),
             Step::Sweep(DAY, Goal::NoContext),
