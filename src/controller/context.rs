@@ -25,9 +25,11 @@ use crate::{
     bunq::{Bank, Breaker, Call, Endpoints, Environment, LimitMode, Limiter, Priority},
     clock::SharedClock,
     plan::{self, Reason},
-    telemetry::{Telemetry, metrics::BankCall},
+    telemetry::{Telemetry, Work, metrics::BankCall},
 };
 
+/// No pass takes so long: each has a deadline of 2 minutes.
+const STUCK: Duration = Duration::from_secs(150);
 /// Calls to the bank at the same time, at most (D16).
 const BANK_CALLS: usize = 8;
 
@@ -120,6 +122,8 @@ pub(crate) struct Operator {
     /// True once the process was told to end.
     pub(crate) stopped: watch::Receiver<bool>,
     pub(crate) windows: Windows,
+    /// Shows that no pass takes for ever.
+    pub(crate) workers: Work,
     bank_slots: Semaphore,
     memories: Mutex<HashMap<String, Memory>>,
 }
@@ -164,6 +168,7 @@ impl Operator {
             breaker: Breaker::default(),
             recorder: Recorder::new(client.clone(), reporter),
             windows: Windows::new(clock.monotonic()),
+            workers: telemetry.liveness.work("workers", STUCK),
             bank_slots: Semaphore::new(BANK_CALLS),
             memories: Mutex::default(),
             leadership,

@@ -52,6 +52,7 @@ pub(crate) async fn reconcile(object: Arc<BunqOAuthClient>, operator: Arc<Operat
         reconcileID = %uuid::Uuid::new_v4(),
     );
     let clock = Arc::clone(&operator.clock);
+    let _working = operator.workers.begin();
     let timer = operator.telemetry.metrics.reconcile_started(move || clock.monotonic());
     let uid = object.uid().unwrap_or_default();
     let pass = Box::pin(one_pass(Arc::clone(&operator), namespace, name, uid.clone()));

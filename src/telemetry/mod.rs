@@ -13,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 pub use self::{
     log::{LogError, LogFormat},
     metrics::{BankCall, ClientCensus, Metrics, ReconcileResult, ReconcileTimer},
-    ready::{FailedCheck, Heartbeat, Liveness, Readiness, ReadyHandle, TaskGuard},
+    ready::{FailedCheck, Heartbeat, Liveness, Readiness, ReadyHandle, TaskGuard, Work, Working},
 };
 
 /// The version of this package.

@@ -22,6 +22,7 @@ pub mod pair_watch;
 pub mod pairs;
 pub mod play;
 pub mod process;
+pub mod replica;
 pub mod scatter;
 pub mod story;
 pub mod test_clock;

@@ -27,6 +27,7 @@ mod http;
 mod interference;
 mod kills;
 mod kubectl;
+mod leadership;
 mod limits;
 mod login;
 mod namespaces;
@@ -48,9 +49,12 @@ mod redirect_urls;
 mod requests;
 mod rest;
 mod restart;
+mod rolling;
 mod secret_care;
 mod secret_moves;
+mod shutdown;
 mod stage;
+mod startup;
 mod stored_bytes;
 
 use std::{io::Write as _, process::ExitCode};
@@ -85,6 +89,8 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         // These wait for real time to pass: the others play meanwhile.
         limits::trials,
         kills::trials,
+        leadership::trials,
+        rolling::trials,
         path::trials,
         login::trials,
         redirect_urls::trials,
@@ -109,6 +115,8 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         outage::trials,
         context::trials,
         restart::trials,
+        shutdown::trials,
+        startup::trials,
         interference::trials,
         gone_already::trials,
         crash_points::trials,

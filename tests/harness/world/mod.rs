@@ -99,6 +99,12 @@ impl World {
         &self.folder
     }
 
+    /// What the operator reaches the API server with.
+    #[must_use]
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
     /// The operator's name for the API server.
     #[must_use]
     pub fn operator_user(&self) -> String {
