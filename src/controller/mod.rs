@@ -8,6 +8,7 @@
 //! | `windows` | what an earlier process used of the bank's limits |
 //! | `claim`, `sweep` | who may change which user's client |
 //! | `secret`, `secret_watch` | the output Secret, and news of Secrets |
+//! | `watching` | how everything is watched |
 //! | `status`, `message`, `events` | what people read |
 //! | `census` | how many objects are in which state, for the metrics |
 //! | `error` | why a pass stops, and when it is tried again |
@@ -35,6 +36,7 @@ mod secret_watch;
 mod status;
 mod sweep;
 mod wake;
+mod watching;
 mod windows;
 
 pub use context::Config;

@@ -21,6 +21,7 @@ use super::{
     reconcile::reconcile,
     sweep,
     wake::Waker,
+    watching::{self, Pauses},
 };
 use crate::{
     api::BunqOAuthClient,
@@ -33,7 +34,6 @@ use crate::{
 const CONCURRENCY: u16 = 32;
 /// For a pass that is under way when the process is told to stop.
 const DRAIN: Duration = Duration::from_secs(20);
-const PAGE: u32 = 50;
 
 /// Why the operator cannot run.
 #[derive(Debug, Error)]
@@ -170,8 +170,8 @@ fn objects(
         [namespace] => Api::namespaced(client.clone(), namespace),
         _ => Api::all(client.clone()),
     };
-    watcher(api, watcher::Config::default().page_size(PAGE))
-        .default_backoff()
+    watcher(api, watching::config())
+        .backoff(Pauses::default())
         .try_filter(move |event| std::future::ready(is_watched(&namespaces, event)))
         .modify(|object| object.metadata.managed_fields = None)
         // Before anybody is told: the sweeper asks the store who lives.

@@ -10,7 +10,7 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{
-    cut::{Cut, Point},
+    cut::{Cut, Dropped, Point, PollCut},
     effect::Effect,
 };
 
@@ -37,6 +37,8 @@ pub(super) struct Script {
 struct State {
     points: Vec<Point>,
     cuts: Vec<Point>,
+    poll_cut: Option<PollCut>,
+    polls: usize,
     begun: Counts,
     done: Counts,
     /// The process whose effects count; those of an earlier one are dead.
@@ -59,6 +61,34 @@ impl Script {
     pub(super) fn open(&self, points: &[Point]) {
         let mut state = self.state();
         *state = State { process: state.process, points: points.to_vec(), ..State::default() };
+    }
+
+    /// From here on something is dropped after this poll, too.
+    pub(super) fn cut_at(&self, cut: Option<PollCut>) {
+        self.state().poll_cut = cut;
+    }
+
+    /// A wait of `process` was polled; tells what is dropped now.
+    pub(super) fn poll(&self, process: u64) -> Option<Dropped> {
+        let mut state = self.state();
+        if state.process != process || state.is_dead {
+            return None;
+        }
+        state.polls += 1;
+        let now = state.polls;
+        let dropped = state.poll_cut.take_if(|cut| cut.poll == now)?.dropped;
+        state.trail.push(format!("  ← {dropped:?} dropped after poll {now}"));
+        if dropped == Dropped::Process {
+            state.is_dead = true;
+            self.died.notify_one();
+        }
+        Some(dropped)
+    }
+
+    /// Polls so far, and whether the cut at one of them is still to come.
+    pub(super) fn polls(&self) -> (usize, bool) {
+        let state = self.state();
+        (state.polls, state.poll_cut.is_some())
     }
 
     /// A new process; the one before is dead.
