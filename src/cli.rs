@@ -76,6 +76,15 @@ struct RunArgs {
     #[arg(long, default_value = "bunq-oauth-operator")]
     device_description: String,
 
+    /// Whether replicas elect one that works, by a Lease in the operator's namespace. Without it there must
+    /// never be two.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    leader_elect: bool,
+
+    /// What the Lease shows as its holder, before a random suffix.
+    #[arg(long, env = "POD_NAME", default_value = "bunq-oauth-operator")]
+    pod_name: String,
+
     /// Where /livez, /readyz and /metrics are served.
     #[arg(long, value_name = "ADDRESS", default_value_t = Config::default_http_address())]
     http_address: SocketAddr,
@@ -189,6 +198,8 @@ fn config(args: RunArgs) -> Result<Config, CliError> {
         bunq_limits,
         egress_ips,
         device_description,
+        leader_elect,
+        pod_name,
         http_address,
         log_format: _,
         log_filter: _,
@@ -211,6 +222,8 @@ fn config(args: RunArgs) -> Result<Config, CliError> {
         egress_ips,
         device_description,
         http_address,
+        leader_elect,
+        pod_name,
     })
 }
 

@@ -135,7 +135,7 @@ impl Bank {
             url: format!("{}{}", self.endpoints.base, attempt.path),
             headers,
             body: attempt.body.take(),
-            deadline: self.deadline,
+            deadline: self.deadline_of(attempt.call),
         };
         match self.transport.send(request).await {
             Ok(response) => judge(&attempt, request_id, response),

@@ -14,10 +14,11 @@ use kube::{
     runtime::{events::Recorder, reflector::Store},
 };
 use secrecy::SecretString;
-use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use super::{
-    claim::Claims, context_store::ContextStore, error::Stop, secret_watch::SecretWatches, status, wake::Waker,
+    claim::Claims, context_store::ContextStore, error::Stop, leadership::Leadership, secret_watch::SecretWatches,
+    status, wake::Waker, windows::Windows,
 };
 use crate::{
     api::{self, BunqOAuthClient},
@@ -51,6 +52,10 @@ pub struct Config {
     pub device_description: String,
     /// Health and metrics.
     pub http_address: SocketAddr,
+    /// Whether replicas elect one that works.
+    pub leader_elect: bool,
+    /// What the Lease shows as its holder, before a random suffix.
+    pub pod_name: String,
 }
 
 impl Config {
@@ -112,10 +117,11 @@ pub(crate) struct Operator {
     pub(crate) breaker: Breaker,
     pub(crate) recorder: Recorder,
     pub(crate) banks: Banks,
-    /// When this process began, on the monotonic clock.
-    pub(crate) started: Duration,
-    /// Done once the windows of an earlier process are known.
-    pub(crate) followed: OnceCell<()>,
+    /// Whether this process may work.
+    pub(crate) leadership: Arc<Leadership>,
+    /// True once the process was told to end.
+    pub(crate) stopped: watch::Receiver<bool>,
+    pub(crate) windows: Windows,
     bank_slots: Semaphore,
     memories: Mutex<HashMap<String, Memory>>,
 }
@@ -126,16 +132,31 @@ pub(crate) struct Banks {
     pub(crate) sandbox: Bank,
 }
 
+/// What an operator touches the world through.
+pub(crate) struct Seams {
+    pub(crate) client: Client,
+    pub(crate) clock: SharedClock,
+    pub(crate) telemetry: Telemetry,
+    pub(crate) banks: Banks,
+}
+
+/// What tells it whether to work.
+pub(crate) struct Signals {
+    pub(crate) leadership: Arc<Leadership>,
+    /// True once the process was told to end.
+    pub(crate) stopped: watch::Receiver<bool>,
+}
+
 impl Operator {
     pub(crate) fn new(
         config: Config,
-        clock: SharedClock,
-        telemetry: Telemetry,
-        client: Client,
+        seams: Seams,
+        signals: Signals,
         store: Store<BunqOAuthClient>,
-        banks: Banks,
         waker: Waker,
     ) -> Arc<Self> {
+        let Seams { client, clock, telemetry, banks } = seams;
+        let Signals { leadership, stopped } = signals;
         let reporter = kube::runtime::events::Reporter { controller: api::GROUP.to_owned(), instance: None };
         Arc::new(Self {
             contexts: ContextStore::new(client.clone(), &config.operator_namespace),
@@ -144,10 +165,11 @@ impl Operator {
             limiter: Limiter::new(config.limits),
             breaker: Breaker::default(),
             recorder: Recorder::new(client.clone(), reporter),
-            started: clock.monotonic(),
-            followed: OnceCell::new(),
+            windows: Windows::new(clock.monotonic()),
             bank_slots: Semaphore::new(BANK_CALLS),
             memories: Mutex::default(),
+            leadership,
+            stopped,
             config,
             clock,
             telemetry,
@@ -156,6 +178,18 @@ impl Operator {
             waker,
             banks,
         })
+    }
+
+    /// Another process led until now: what this one remembers of an earlier term may be out of date.
+    pub(crate) async fn take_over(&self) {
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.contexts.forget_all().await;
+        self.windows.begin(self.clock.monotonic()).await;
+    }
+
+    /// Whether the next effect may begin; asked between any two of them (`F10`).
+    pub(crate) fn go_on(&self) -> Result<(), Stop> {
+        if *self.stopped.borrow() { Err(Stop::Ending) } else { Ok(()) }
     }
 
     pub(crate) fn bank(&self, environment: Environment) -> &Bank {
@@ -208,6 +242,9 @@ impl Operator {
         answer: impl Future<Output = Result<T, crate::bunq::Error>>,
     ) -> Result<T, Stop> {
         let result = answer.await;
+        if result.as_ref().is_err_and(crate::bunq::Error::is_withheld) {
+            return Err(Stop::Withheld);
+        }
         let outcome = result.as_ref().err().map_or("success", outcome);
         self.telemetry.metrics.bank_call(BankCall {
             environment: environment.as_str(),

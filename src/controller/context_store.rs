@@ -193,6 +193,11 @@ impl ContextStore {
         uses
     }
 
+    /// Drops every context from memory: another process may have written them.
+    pub(crate) async fn forget_all(&self) {
+        self.entries.lock().await.clear();
+    }
+
     /// Drops a context from memory.
     pub(crate) async fn forget(&self, name: &str) {
         self.entries.lock().await.remove(name);

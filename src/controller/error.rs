@@ -18,6 +18,12 @@ pub(crate) enum Stop {
     /// The object is gone; there is nothing to report on.
     #[error("the object is gone")]
     Gone,
+    /// The process was told to end; the next one goes on.
+    #[error("go on: this process ends")]
+    Ending,
+    /// The lease may be lost before a change at the bank would end; nothing was sent.
+    #[error("change anything at the bank: this process may not lead for long enough")]
+    Withheld,
     /// Nothing changed since the last attempt and its back-off is not over.
     #[error("backing off until {until}")]
     BackingOff {
@@ -193,7 +199,7 @@ impl Stop {
     #[must_use]
     pub(crate) fn reason(&self) -> Option<Reason> {
         Some(match self {
-            Self::Gone | Self::BackingOff { .. } => return None,
+            Self::Gone | Self::Ending | Self::Withheld | Self::BackingOff { .. } => return None,
             Self::Suspended => Reason::Suspended,
             Self::InvalidSpec { .. } => Reason::InvalidSpec,
             Self::NamespaceNotGranted { .. } => Reason::NamespaceNotGranted,
@@ -227,6 +233,7 @@ impl Stop {
             | Self::CredentialsRejected { until, .. }
             | Self::Limit { until, .. }
             | Self::InstalledTooOften { until } => Retry::At(*until),
+            Self::Ending | Self::Withheld => Retry::After(Duration::from_secs(1)),
             // An opt-in is a RoleBinding: nothing we watch tells of it (D14).
             Self::NamespaceNotGranted { .. } => Retry::After(Duration::from_secs(8)),
             Self::CredentialsSecretNotFound { .. }

@@ -155,6 +155,7 @@ impl Operator {
         // Before this process writes a context of its own: it would be taken for an earlier one's.
         self.follow_earlier_process().await?;
         loop {
+            self.go_on()?;
             let outcome = match bunq::next_step(&entry.stored.context, self.clock.now()) {
                 HandshakeStep::GenerateKey => self.generate_key(entry).await,
                 HandshakeStep::Install => self.install(entry, caller).await,

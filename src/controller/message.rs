@@ -132,7 +132,7 @@ pub(crate) fn of_stop(stop: &Stop, operator_namespace: &str, service_account: &s
             format!("{}. The operator tries again by itself.", telemetry::chain(stop))
         }
         Stop::InvalidSpec { .. } => format!("{}. Mend the manifest.", telemetry::chain(stop)),
-        Stop::Gone | Stop::BackingOff { .. } => telemetry::chain(stop),
+        Stop::Gone | Stop::Ending | Stop::Withheld | Stop::BackingOff { .. } => telemetry::chain(stop),
     }
 }
 

@@ -119,6 +119,7 @@ impl Pass {
             self.recall();
         }
         for _ in 0..LONGEST_PASS {
+            self.operator.go_on()?;
             self.refresh();
             match plan::next(&self.want, &self.seen, self.operator.clock.now()) {
                 Step::Act(action) => self.perform(action).await?,

@@ -42,6 +42,10 @@ struct Outcome {
 /// One pass over `object`, never failing: every trouble is told in the status and tried again.
 pub(crate) async fn reconcile(object: Arc<BunqOAuthClient>, operator: Arc<Operator>) -> Result<Action, Infallible> {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+    // Whoever is elected looks at everything.
+    let Some(term) = operator.leadership.term().filter(|_| operator.go_on().is_ok()) else {
+        return Ok(Action::requeue(SAFETY_NET));
+    };
     let span = tracing::info_span!(
         "reconcile",
         controller = "bunqoauthclient",
@@ -55,7 +59,12 @@ pub(crate) async fn reconcile(object: Arc<BunqOAuthClient>, operator: Arc<Operat
     let uid = object.uid().unwrap_or_default();
     let pass = Box::pin(one_pass(Arc::clone(&operator), namespace, name, uid.clone()));
     let pass = AssertUnwindSafe(tokio::time::timeout(DEADLINE, pass)).catch_unwind().instrument(span.clone());
-    let outcome = match pass.await {
+    let ended = tokio::select! {
+        ended = pass => ended,
+        // What it was about is somebody else's now.
+        () = operator.leadership.ended(term) => return Ok(Action::requeue(SAFETY_NET)),
+    };
+    let outcome = match ended {
         Ok(Ok(outcome)) => {
             operator.calmed(&uid);
             outcome

@@ -29,14 +29,25 @@ const UNUSED: SignedDuration = SignedDuration::from_hours(24);
 /// While a creation without an answer is younger than this, its journal is kept.
 const DOUBT: SignedDuration = SignedDuration::from_mins(5);
 
+/// While this process leads, and from the beginning whenever it is elected.
+pub(crate) async fn run(operator: Arc<Operator>, mut deletions: mpsc::UnboundedReceiver<()>) {
+    loop {
+        let term = operator.leadership.begun().await;
+        tokio::select! {
+            () = lead(&operator, &mut deletions) => return,
+            () = operator.leadership.ended(term) => {}
+        }
+    }
+}
+
 /// Sweeps at the start, every five minutes, whenever an object was seen to be deleted, and when the clock
 /// jumped. A sweep that failed is tried again soon.
-pub(crate) async fn run(operator: Arc<Operator>, mut deletions: mpsc::UnboundedReceiver<()>) {
+async fn lead(operator: &Operator, deletions: &mut mpsc::UnboundedReceiver<()>) {
     let mut unused_since = HashMap::new();
     let mut jumps = operator.clock.jumps();
     let mut again_in = RETRIES.0;
     loop {
-        let pause = match sweep(&operator, &mut unused_since).await {
+        let pause = match sweep(operator, &mut unused_since).await {
             Ok(()) => {
                 again_in = RETRIES.0;
                 EVERY

@@ -42,7 +42,10 @@ fn tolerance(effect: Effect) -> Tolerance {
             | KubeCall::CreateContext
             | KubeCall::DeleteContext
             | KubeCall::CreateClaim
-            | KubeCall::DeleteClaim => Tolerance::Exact,
+            | KubeCall::DeleteClaim
+            | KubeCall::ReadLease
+            | KubeCall::CreateLease
+            | KubeCall::UpdateLease => Tolerance::Exact,
             // Trouble and its end are told; a doubt and its end are written down.
             KubeCall::WriteStatus | KubeCall::UpdateClaim | KubeCall::PublishEvent => Tolerance::More(5),
             KubeCall::UpdateOutput | KubeCall::UpdateContext => Tolerance::More(2),

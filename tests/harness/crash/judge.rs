@@ -77,6 +77,9 @@ impl Judge {
             | KubeCall::CreateClaim
             | KubeCall::UpdateClaim
             | KubeCall::DeleteClaim
+            | KubeCall::ReadLease
+            | KubeCall::CreateLease
+            | KubeCall::UpdateLease
             | KubeCall::PublishEvent => {}
         }
     }

@@ -40,6 +40,8 @@ impl World {
             "127.0.0.1:0",
             "--log-format",
             "json",
+            "--leader-elect",
+            "false",
         ];
         args.map(str::to_owned).to_vec()
     }
