@@ -10,22 +10,25 @@ use kube::runtime::{utils::Backoff, watcher};
 const LONGEST: u32 = 50;
 /// Objects and Secrets may be large: a list comes in small pages.
 const PAGE: u32 = 50;
-/// The first pause after a failure, and the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
+/// The first pause after a failure.
+const FIRST: Duration = Duration::from_millis(250);
 
 /// What every watch asks for.
 pub(crate) fn config() -> watcher::Config {
     watcher::Config::default().timeout(LONGEST).page_size(PAGE)
 }
 
-/// Growing pauses that stay short: nobody is told of a server that came back.
+/// Growing pauses that stay short: nobody tells of a server that came back.
 pub(crate) struct Pauses {
     next: Duration,
+    longest: Duration,
+    /// Events since the last failure.
+    events: u32,
 }
 
-impl Default for Pauses {
-    fn default() -> Self {
-        Self { next: PAUSES.0 }
+impl Pauses {
+    pub(crate) fn up_to(longest: Duration) -> Self {
+        Self { next: FIRST, longest, events: 0 }
     }
 }
 
@@ -34,14 +37,20 @@ impl Iterator for Pauses {
 
     fn next(&mut self) -> Option<Duration> {
         let pause = self.next;
-        self.next = PAUSES.1.min(pause * 2);
+        self.events = 0;
+        self.next = self.longest.min(pause * 2);
         Some(pause)
     }
 }
 
 impl Backoff for Pauses {
+    /// Called for every event. A watch says that it begins before it asks for anything, so one event alone is no
+    /// success yet.
     fn reset(&mut self) {
-        *self = Self::default();
+        self.events = self.events.saturating_add(1);
+        if self.events > 1 {
+            self.next = FIRST;
+        }
     }
 }
 
@@ -50,11 +59,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_to_five_seconds_and_begin_anew_after_a_success() {
-        let mut pauses = Pauses::default();
-        let millis: Vec<_> = pauses.by_ref().take(6).map(|pause| pause.as_millis()).collect();
-        assert_eq!(millis, [500, 1000, 2000, 4000, 5000, 5000]);
+    fn pauses_grow_to_the_longest_and_begin_anew_after_a_success() {
+        let mut pauses = Pauses::up_to(Duration::from_secs(5));
+        let millis: Vec<_> = pauses.by_ref().take(7).map(|pause| pause.as_millis()).collect();
+        assert_eq!(millis, [250, 500, 1000, 2000, 4000, 5000, 5000]);
         pauses.reset();
-        assert_eq!(pauses.next(), Some(PAUSES.0));
+        assert_eq!(pauses.next(), Some(Duration::from_secs(5)), "it has only begun");
+        pauses.reset();
+        pauses.reset();
+        assert_eq!(pauses.next(), Some(FIRST));
     }
 }
