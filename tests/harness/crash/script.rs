@@ -14,6 +14,9 @@ use super::{
     effect::Effect,
 };
 
+/// A process that begins is not at rest before this, however little it does: it lists before it looks.
+const STARTED: Duration = Duration::from_millis(400);
+
 /// Counts by effect.
 pub(super) type Counts = BTreeMap<Effect, usize>;
 
@@ -96,7 +99,7 @@ impl Script {
         let mut state = self.state();
         state.process += 1;
         (state.is_dying, state.is_dead, state.under_way, state.mutations_under_way) = (false, false, 0, 0);
-        state.last_sign = Some(Instant::now());
+        state.last_sign = Some(Instant::now() + STARTED);
         state.trail.push("— a process begins".to_owned());
         state.process
     }
@@ -119,7 +122,7 @@ impl Script {
         let point = at.map(|at| state.points.remove(at));
         state.cuts.extend(point);
         state.under_way += 1;
-        state.last_sign = Some(Instant::now());
+        state.last_sign = state.last_sign.max(Some(Instant::now()));
         let cut = point.map(|point| point.cut);
         state.trail.push(format!("{effect} #{nth}{}", cut.map_or_else(String::new, |cut| format!("  ← {cut:?}"))));
         Fate::Goes(cut)
@@ -133,7 +136,7 @@ impl Script {
         }
         if state.process == process {
             state.under_way = state.under_way.saturating_sub(1);
-            state.last_sign = Some(Instant::now());
+            state.last_sign = state.last_sign.max(Some(Instant::now()));
         }
     }
 
