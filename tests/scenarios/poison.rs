@@ -53,8 +53,10 @@ async fn an_object_that_makes_every_pass_panic_harms_no_other_and_is_told_once(w
     let seams = Seams { client: world.operator_client().await?, transport: transport.clone(), clock: TestClock::new() };
     let operator = world.start_in_process_on(seams, LimitMode::Off)?;
 
-    world.put_key("poison", &poison.api_key).await?;
-    world.apply(&world.manifest("poison", &json!({"credentials": {"apiKeySecretRef": {"name": "poison"}}}))).await?;
+    world.put_key("poison-key", &poison.api_key).await?;
+    world
+        .apply(&world.manifest("poison", &json!({"credentials": {"apiKeySecretRef": {"name": "poison-key"}}})))
+        .await?;
     let healthy = world.crowd(HEALTHY).await?;
     for member in &healthy {
         world.ready(&member.name).await?;

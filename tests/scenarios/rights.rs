@@ -3,6 +3,7 @@
 
 mod admission;
 mod contexts;
+mod watches;
 
 use std::{
     sync::Arc,
@@ -32,6 +33,7 @@ const CLIENTS: &str = "user/{u}/oauth-client";
 pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
     let mut trials = admission::trials(stage);
     trials.extend(contexts::trials(stage));
+    trials.extend(watches::trials(stage));
     for (name, rights) in [
         ("each_right_in_its_own_namespace_that_is_taken_away_is_told_and_heals", AT_HOME),
         ("each_right_in_a_tenants_namespace_that_is_taken_away_is_told_and_heals", AT_TENANTS),

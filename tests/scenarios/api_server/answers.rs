@@ -8,8 +8,8 @@ use std::{
 use libtest_mimic::Trial;
 use testbed::harness::{
     Outcome, World,
-    api_proxy::{ApiProxy, Asked, Trouble},
-    ensure, ensure_eq,
+    api_proxy::{ApiProxy, Trouble},
+    ensure_eq,
 };
 
 use super::CLIENTS;
@@ -24,6 +24,7 @@ pub(super) fn trials(stage: &Stage) -> Vec<Trial> {
     scenarios!(stage, "api_server":
         a_refused_call_is_one_request_and_an_hour_of_retry_after_is_not_waited_for,
         a_creation_whose_answer_is_lost_is_read_back_and_not_repeated,
+        an_api_server_that_takes_its_time_only_delays,
     )
 }
 
@@ -77,22 +78,43 @@ async fn a_refused_call_is_one_request_and_an_hour_of_retry_after_is_not_waited_
 async fn a_creation_whose_answer_is_lost_is_read_back_and_not_repeated(world: Arc<World>) -> Outcome {
     let proxy = world.proxy().await?;
     world.start_operator_through(&proxy).await?;
-    for (number, (what, path)) in creations(&world).into_iter().enumerate() {
-        let is_it = {
-            let path = path.clone();
-            move |asked: &Asked| asked.is("POST", &path)
-        };
-        let before = posts(&proxy, &path);
-        proxy.trouble_times(1, Trouble::Lost, is_it);
+    let mut members = 0;
+    for (what, path) in creations(&world) {
+        for (trouble, sent) in [(Trouble::Lost, if what == "the context" { 2 } else { 1 }), (Trouble::Reset, 2)] {
+            let (before, told) = (posts(&proxy, &path), format!("creations of {what} sent, the first one {trouble:?}"));
+            let is_it = path.clone();
+            proxy.trouble_times(1, trouble, move |asked| asked.is("POST", &is_it));
 
-        let member = world.join(number).await?;
-        world.ready_within(&member.name, PATIENCE).await?;
+            let member = world.join(members).await?;
+            members += 1;
+            world.ready_within(&member.name, PATIENCE).await?;
 
-        let wanted = if what == "the context" { 2 } else { 1 };
-        ensure_eq(posts(&proxy, &path) - before, wanted, &format!("creations of {what} sent"))?;
-        world.ensure_one_client_with_its_pair(&member).await?;
-        let made = ["installation", "device-server", "session-server"].map(|call| world.sandbox.count("POST", call));
-        ensure(made == [number + 1; 3], || format!("{what}: the bank was asked for {made:?} steps of a handshake"))?;
+            ensure_eq(posts(&proxy, &path) - before, sent, &told)?;
+            world.ensure_one_client_with_its_pair(&member).await?;
+        }
     }
-    ensure_eq(world.sandbox.count("POST", CLIENTS), 3, "creations at the bank")
+    ensure_each_was_made_once(&world, members)
+}
+
+/// F15: half a second for each call, and nothing is asked twice for it.
+async fn an_api_server_that_takes_its_time_only_delays(world: Arc<World>) -> Outcome {
+    let proxy = world.proxy().await?;
+    world.start_operator_through(&proxy).await?;
+    proxy.trouble(Trouble::Late(Duration::from_millis(500)), |_| true);
+
+    let member = world.join(0).await?;
+    world.ready_within(&member.name, PATIENCE).await?;
+
+    for (what, path) in creations(&world) {
+        ensure_eq(posts(&proxy, &path), 1, &format!("creations of {what} sent"))?;
+    }
+    world.ensure_one_client_with_its_pair(&member).await?;
+    ensure_each_was_made_once(&world, 1)
+}
+
+fn ensure_each_was_made_once(world: &World, members: usize) -> Outcome {
+    for call in [CLIENTS, "installation", "device-server", "session-server"] {
+        ensure_eq(world.sandbox.count("POST", call), members, &format!("{call}: asked of the bank"))?;
+    }
+    Ok(())
 }
