@@ -227,11 +227,17 @@ fn config(args: RunArgs) -> Result<Config, CliError> {
     })
 }
 
+/// A connection to the API server that says nothing for so long is given up (`M1`): longer than a watch can be
+/// silent, and what bounds a list or the start of a watch that never gets an answer.
+const SILENCE: std::time::Duration = std::time::Duration::from_mins(1);
+
 /// kube re-sends writes by itself unless told not to; we read back instead (`M2`).
 async fn client() -> Result<kube::Client, CliError> {
     let mut config = kube::Config::infer().await.map_err(CliError::Infer)?;
     config.default_retry = false;
     config.connect_timeout = Some(std::time::Duration::from_secs(5));
+    config.read_timeout = Some(SILENCE);
+    config.reset_reader_on_write = true;
     kube::Client::try_from(config).map_err(|source| CliError::Client(Box::new(source)))
 }
 

@@ -84,6 +84,8 @@ pub(crate) struct Memory {
     pub(crate) distrusted_since: Option<Timestamp>,
     /// The bank came back: the next pass does not wait for its back-off.
     pub(crate) released: bool,
+    /// The last pass panicked.
+    pub(crate) panicked: bool,
 }
 
 /// A read that ended as declared, and when.
@@ -282,6 +284,13 @@ impl Operator {
     pub(crate) fn remember<T>(&self, uid: &str, change: impl FnOnce(&mut Memory) -> T) -> T {
         let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
         change(memories.entry(uid.to_owned()).or_default())
+    }
+
+    /// A pass ended in order; nothing is remembered of an object because of that alone.
+    pub(crate) fn calmed(&self, uid: &str) {
+        if let Some(memory) = self.memories.lock().unwrap_or_else(PoisonError::into_inner).get_mut(uid) {
+            memory.panicked = false;
+        }
     }
 
     pub(crate) fn forget(&self, uid: &str) {

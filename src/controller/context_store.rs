@@ -122,14 +122,19 @@ impl ContextStore {
     }
 
     /// Writes the Secret if memory is ahead. Where somebody else wrote it and left its data alone, it is
-    /// written all the same; otherwise memory is given up, and the next pass reads again.
+    /// written all the same; where it was this process, and the answer got lost, that is found out. Otherwise
+    /// memory is given up, and the next pass reads again.
     pub(crate) async fn save(&self, entry: &mut Entry) -> Result<(), Stop> {
         if !entry.dirty {
             return Ok(());
         }
         let mut written = self.write(entry).await;
-        if failed_with(&written, 409) && self.is_as_known(entry).await? {
-            written = self.write(entry).await;
+        if failed_with(&written, 409) {
+            written = match self.look(entry).await? {
+                Look::Written(secret) => Ok(secret),
+                Look::AsKnown => self.write(entry).await,
+                Look::Other => written,
+            };
         }
         if failed_with(&written, 409) || failed_with(&written, 404) {
             entry.loaded = false;
@@ -142,24 +147,29 @@ impl ContextStore {
     }
 
     async fn write(&self, entry: &Entry) -> Result<Secret, Stop> {
-        let version = entry.resource_version.as_deref();
-        let secret = context_secret::to_secret(&entry.name, entry.environment, &entry.stored, version);
+        let secret = wanted(entry);
         let (name, params) = (|| self.locate(&entry.name), PostParams::default());
-        match version {
+        match secret.metadata.resource_version {
             Some(_) => kube_call(KubeCall::UpdateContext, name, self.api.replace(&entry.name, &params, &secret)).await,
             None => kube_call(KubeCall::CreateContext, name, self.api.create(&params, &secret)).await,
         }
     }
 
-    /// Whether the Secret holds what was last seen there; then its version is the one to write over.
-    async fn is_as_known(&self, entry: &mut Entry) -> Result<bool, Stop> {
+    /// Looks at a Secret that somebody wrote. Where it holds what was last seen there, its version is the one
+    /// to write over.
+    async fn look(&self, entry: &mut Entry) -> Result<Look, Stop> {
         let name = || self.locate(&entry.name);
         let found = absent(kube_call(KubeCall::ReadContext, name, self.api.get(&entry.name)).await)?;
-        let Some(found) = found.filter(|found| entry.known == Some(context_secret::fingerprint(found))) else {
-            return Ok(false);
-        };
+        let Some(found) = found else { return Ok(Look::Other) };
+        let fingerprint = context_secret::fingerprint(&found);
+        if fingerprint == context_secret::fingerprint(&wanted(entry)) {
+            return Ok(Look::Written(found));
+        }
+        if entry.known != Some(fingerprint) {
+            return Ok(Look::Other);
+        }
         entry.resource_version = found.metadata.resource_version;
-        Ok(true)
+        Ok(Look::AsKnown)
     }
 
     /// Reads the context of this name again next time: a person may have reset it.
@@ -192,6 +202,20 @@ impl ContextStore {
     pub(crate) async fn forget(&self, name: &str) {
         self.entries.lock().await.remove(name);
     }
+}
+
+/// What a Secret holds that somebody wrote.
+enum Look {
+    /// What was to be written: the answer to an earlier write got lost.
+    Written(Secret),
+    /// What was last seen there.
+    AsKnown,
+    /// Something else, or it is gone.
+    Other,
+}
+
+fn wanted(entry: &Entry) -> Secret {
+    context_secret::to_secret(&entry.name, entry.environment, &entry.stored, entry.resource_version.as_deref())
 }
 
 impl Entry {

@@ -190,6 +190,8 @@ pub(crate) enum Retry {
     After(Duration),
     /// With growing delays.
     Backoff,
+    /// With delays of seconds: nobody tells when the API server is back (`L3`).
+    Soon,
 }
 
 impl Stop {
@@ -216,7 +218,7 @@ impl Stop {
             Self::KeyPair { .. } | Self::Corrupt { .. } => Reason::OperatorStateUnreadable,
             Self::KubeTimeout { .. } => Reason::KubernetesUnavailable,
             Self::Kube { source, .. } => match status_code(source) {
-                Some(403) => Reason::Forbidden,
+                Some(403 | 422) => Reason::Forbidden,
                 _ => Reason::KubernetesUnavailable,
             },
         })
@@ -245,13 +247,13 @@ impl Stop {
             | Self::Bank { .. }
             | Self::ServerSignatureInvalid { .. }
             | Self::KeyPair { .. }
-            | Self::Corrupt { .. }
-            | Self::KubeTimeout { .. } => Retry::Backoff,
+            | Self::Corrupt { .. } => Retry::Backoff,
+            Self::KubeTimeout { .. } => Retry::Soon,
             Self::Kube { source, .. } => match status_code(source) {
                 // Somebody else wrote in between: look again at once.
                 Some(409) => Retry::After(Duration::from_millis(200)),
                 Some(403) => Retry::After(Duration::from_secs(8)),
-                _ => Retry::Backoff,
+                _ => Retry::Soon,
             },
         }
     }

@@ -8,6 +8,7 @@
 //! | `windows` | what an earlier process used of the bank's limits |
 //! | `claim`, `sweep` | who may change which user's client |
 //! | `secret`, `secret_watch` | the output Secret, and news of Secrets |
+//! | `watching` | how everything is watched |
 //! | `run`, `waiting`, `supervise` | from the start to the end of the process |
 //! | `status`, `message`, `events` | what people read |
 //! | `census` | how many objects are in which state, for the metrics |
@@ -42,6 +43,7 @@ mod supervise;
 mod sweep;
 mod waiting;
 mod wake;
+mod watching;
 mod windows;
 
 pub use context::Config;

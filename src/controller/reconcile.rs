@@ -30,6 +30,9 @@ const STALE: Duration = Duration::from_millis(200);
 /// A stalled object is looked at again this often, at most and at least.
 const STALLED: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(10));
 
+/// Failures after which a short delay no longer grows: it stays within 8 s (`L3`).
+const SHORT: u32 = 3;
+
 /// What a pass came to, for the queue and the metrics.
 struct Outcome {
     again_in: Duration,
@@ -63,7 +66,10 @@ pub(crate) async fn reconcile(object: Arc<BunqOAuthClient>, operator: Arc<Operat
         () = operator.leadership.ended(term) => return Ok(Action::requeue(SAFETY_NET)),
     };
     let outcome = match ended {
-        Ok(Ok(outcome)) => outcome,
+        Ok(Ok(outcome)) => {
+            operator.calmed(&uid);
+            outcome
+        }
         Ok(Err(_)) => {
             span.in_scope(|| tracing::error!("the pass did not end in {} s and is tried again", DEADLINE.as_secs()));
             Outcome { again_in: operator.back_off(&uid), result: ReconcileResult::Error }
@@ -71,6 +77,7 @@ pub(crate) async fn reconcile(object: Arc<BunqOAuthClient>, operator: Arc<Operat
         Err(_) => {
             operator.telemetry.metrics.reconcile_panicked();
             span.in_scope(|| tracing::error!("the pass panicked and is tried again"));
+            operator.tell_panic(&object, &uid).instrument(span).await;
             Outcome { again_in: operator.back_off(&uid), result: ReconcileResult::Error }
         }
     };
@@ -89,7 +96,7 @@ async fn one_pass(operator: Arc<Operator>, namespace: String, name: String, uid:
         }
         Err(stop) => {
             tracing::warn!(error = telemetry::chain(&stop), "the object could not be read");
-            return Outcome { again_in: operator.back_off(&uid), result: ReconcileResult::Error };
+            return Outcome { again_in: operator.short_back_off(&uid), result: ReconcileResult::Error };
         }
     };
     let mut pass = Pass::new(Arc::clone(&operator), object);
@@ -121,7 +128,7 @@ async fn conclude(operator: &Operator, api: &Api<BunqOAuthClient>, mut pass: Pas
     let now = operator.clock.now();
     let (again_in, next_attempt) = appointment(operator, &pass, &end, now);
     let result = match &end {
-        End::Stop(stop) if matches!(stop.retry(), Retry::Backoff) => ReconcileResult::Error,
+        End::Stop(stop) if matches!(stop.retry(), Retry::Backoff | Retry::Soon) => ReconcileResult::Error,
         End::Stop(_) | End::Waiting(..) | End::Verdict(_) => ReconcileResult::RequeueAfter,
     };
     let outcome = Outcome { again_in, result };
@@ -141,7 +148,7 @@ async fn conclude(operator: &Operator, api: &Api<BunqOAuthClient>, mut pass: Pas
         Written::Yes | Written::Same => outcome,
         Written::Stale => Outcome { again_in: STALE, ..outcome },
         Written::Failed => Outcome {
-            again_in: outcome.again_in.min(operator.back_off(&pass.caller.uid)),
+            again_in: outcome.again_in.min(operator.short_back_off(&pass.caller.uid)),
             result: ReconcileResult::Error,
         },
     }
@@ -317,6 +324,7 @@ fn usual_appointment(operator: &Operator, pass: &Pass, end: &End, now: Timestamp
             Retry::At(at) => until(at),
             Retry::After(delay) => (delay, None),
             Retry::Backoff => until(now.saturating_add(operator.back_off(uid)).unwrap_or(now)),
+            Retry::Soon => until(now.saturating_add(operator.short_back_off(uid)).unwrap_or(now)),
         },
     }
 }
@@ -353,12 +361,19 @@ impl Operator {
 
     /// The next delay of an object that fails again and again.
     fn back_off(&self, uid: &str) -> Duration {
-        let failures = self.remember(uid, |memory| {
+        backoff::after_failure(self.count_failure(uid), random())
+    }
+
+    /// The same where it is the API server that failed: it may be back at any moment.
+    fn short_back_off(&self, uid: &str) -> Duration {
+        backoff::after_failure(self.count_failure(uid).min(SHORT), random())
+    }
+
+    fn count_failure(&self, uid: &str) -> u32 {
+        self.remember(uid, |memory| {
             memory.failures = memory.failures.saturating_add(1);
             memory.failures
-        });
-        let random = uuid::Uuid::new_v4();
-        backoff::after_failure(failures, draw(&random.to_string()))
+        })
     }
 
     /// Signatures that stay invalid for an hour need a person (protocol §8).
@@ -374,6 +389,10 @@ impl Operator {
         }
         End::Stop(Stop::ServerSignatureInvalid { context: self.contexts.locate(&pass.want.cause.key) })
     }
+}
+
+fn random() -> f64 {
+    draw(&uuid::Uuid::new_v4().to_string())
 }
 
 fn log(reason: Reason, message: &str) {

@@ -25,6 +25,7 @@ use super::{
     sweep,
     waiting::until_served,
     wake::Waker,
+    watching::{self, Pauses},
 };
 use crate::{
     api::BunqOAuthClient,
@@ -37,11 +38,12 @@ use crate::{
 const CONCURRENCY: u16 = 32;
 /// For the effect of each pass that is under way when the process is told to stop.
 const DRAIN: Duration = Duration::from_secs(20);
+/// Between two attempts to watch, at most: everything waits for this watch.
+const WATCH_PAUSE: Duration = Duration::from_secs(2);
 /// For giving the lease back.
 const RESIGN: Duration = Duration::from_secs(5);
 /// The clock is looked at more often than this.
 const STALE_CLOCK: Duration = Duration::from_mins(1);
-const PAGE: u32 = 50;
 
 /// Why the operator cannot run.
 #[derive(Debug, Error)]
@@ -185,22 +187,37 @@ fn objects(
         [namespace] => Api::namespaced(client.clone(), namespace),
         _ => Api::all(client.clone()),
     };
-    watcher(api, watcher::Config::default().page_size(PAGE))
-        .default_backoff()
+    let mut told = None;
+    watcher(api, watching::config())
+        .backoff(Pauses::up_to(WATCH_PAUSE))
         .try_filter(move |event| std::future::ready(is_watched(&namespaces, event)))
         .modify(|object| object.metadata.managed_fields = None)
         // Before anybody is told: the sweeper asks the store who lives.
         .reflect(writer)
         .inspect(move |event| match event {
-            Ok(Event::Delete(_)) => drop(deleted.unbounded_send(())),
+            Ok(Event::Delete(_)) => {
+                told = None;
+                drop(deleted.unbounded_send(()));
+            }
             Ok(Event::InitDone) => {
+                told = None;
                 ready.set_ready();
                 drop(deleted.unbounded_send(()));
             }
-            Ok(Event::Apply(_) | Event::Init | Event::InitApply(_)) => {}
-            Err(error) => tracing::warn!(%error, "objects cannot be watched; trying again"),
+            Ok(Event::Apply(_)) => told = None,
+            Ok(Event::Init | Event::InitApply(_)) => {}
+            // Each trouble once.
+            Err(error) => {
+                let error = telemetry::chain(error);
+                if told.as_ref() != Some(&error) {
+                    tracing::warn!(error, "objects cannot be watched; trying again");
+                }
+                told = Some(error);
+            }
         })
         .applied_objects()
+        // The controller would pause for an error that it sees, and with it all that others ask for (D15).
+        .filter(|object| std::future::ready(object.is_ok()))
         .predicate_filter(
             // Our own status writes change none of these; a finalizer or an annotation bumps no generation.
             predicates::generation.combine(predicates::annotations).combine(predicates::finalizers),

@@ -15,19 +15,19 @@ use kube::{
     runtime::{
         WatchStreamExt,
         reflector::Store,
-        utils::Backoff,
         watcher::{self, Event},
     },
 };
 use tokio::task::AbortHandle;
 
-use super::wake::Waker;
+use super::{
+    wake::Waker,
+    watching::{self, Pauses},
+};
 use crate::api::BunqOAuthClient;
 
-/// Between two attempts to watch a namespace: a grant is noticed this fast.
+/// Between two attempts to watch a namespace, at most: a grant is noticed this fast.
 const PAUSE: Duration = Duration::from_secs(5);
-/// Secrets may be large; their metadata alone is fetched in small pages.
-const PAGE: u32 = 50;
 
 /// All that is ever read of a tenant's Secrets here.
 type Meta = PartialObjectMeta<Secret>;
@@ -78,8 +78,7 @@ impl Drop for SecretWatches {
 
 async fn watch(client: Client, store: Store<BunqOAuthClient>, waker: Waker, namespace: String) {
     let api: Api<Meta> = Api::namespaced(client, &namespace);
-    let config = watcher::Config::default().page_size(PAGE);
-    let mut events = Box::pin(stripped(watcher::watcher(api, config)).backoff(Pause));
+    let mut events = Box::pin(stripped(watcher::watcher(api, watching::config())).backoff(Pauses::up_to(PAUSE)));
     let mut is_failing = false;
     while let Some(event) = events.next().await {
         match event {
@@ -130,19 +129,4 @@ fn kind(error: &watcher::Error) -> &'static str {
         watcher::Error::WatchFailed(_) => "watch broke",
         watcher::Error::NoResourceVersion => "no resourceVersion",
     }
-}
-
-/// Always the same pause.
-struct Pause;
-
-impl Iterator for Pause {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        Some(PAUSE)
-    }
-}
-
-impl Backoff for Pause {
-    fn reset(&mut self) {}
 }

@@ -76,7 +76,7 @@ reasons! {
     UserChanged Stalled "The API key belongs to another bunq user than the client of this resource." "Put back a key of the first user, or allow a new client with the annotation `bunq-operator.io/allow-new-client`.";
     UserAlreadyClaimed Stalled "Another BunqOAuthClient manages this bunq user; bunq allows one client per user." "Delete one of the two, or use another user's key.";
     NamespaceNotGranted Stalled "The operator may not use Secrets in this namespace." "Run the `kubectl create rolebinding` command in the message.";
-    Forbidden Stalled "The API server forbids a call that the operator needs." "Install the RBAC of this version; the message names verb and resource.";
+    Forbidden Stalled "The API server forbids a call that the operator needs." "Install the RBAC of this version, or lift the quota or policy; the message names verb and resource.";
     OperatorStateUnreadable Stalled "An object of the operator's own, a claim or a context, cannot be read; nothing is done on a guess." "Ask the operator's admins to mend or delete the object that the message names.";
     InvalidSpec Stalled "The manifest breaks a rule that the API server did not check." "Mend the field that the message names.";
     SecretNotOwned Stalled "The output Secret exists and belongs to somebody else; it stays untouched." "Delete or rename it, or set `spec.secret.name`.";

@@ -32,6 +32,16 @@ impl AuditTrail {
         Ok(self.requests_of(user)?.len())
     }
 
+    /// Whether `user` was granted such a request since then.
+    pub fn granted(&self, user: &str, verb: &str, resource: &str, namespace: &str) -> Outcome<bool> {
+        let requests = self.requests_of(user)?;
+        Ok(requests.iter().any(|request| {
+            let object = &request["objectRef"];
+            let is_it = request["verb"] == verb && object["resource"] == resource && object["namespace"] == namespace;
+            is_it && request["responseStatus"]["code"] == 200
+        }))
+    }
+
     fn requests_of(&self, user: &str) -> Outcome<Vec<Value>> {
         let bytes = std::fs::read(&self.log)?;
         let text = String::from_utf8_lossy(bytes.get(self.begins..).unwrap_or_default()).into_owned();

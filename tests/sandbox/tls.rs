@@ -15,13 +15,13 @@ use tokio_rustls::TlsAcceptor;
 use super::options::Tls;
 
 /// Accepts TLS connections; and the authority that clients must trust.
-pub(super) struct Identity {
-    pub(super) acceptor: TlsAcceptor,
-    pub(super) ca_pem: String,
+pub(crate) struct Identity {
+    pub(crate) acceptor: TlsAcceptor,
+    pub(crate) ca_pem: String,
 }
 
 impl Identity {
-    pub(super) fn new(tls: Tls) -> io::Result<Self> {
+    pub(crate) fn new(tls: Tls) -> io::Result<Self> {
         Self::issue(tls).map_err(io::Error::other)
     }
 

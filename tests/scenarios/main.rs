@@ -7,12 +7,14 @@
 mod adoption;
 mod afterwards;
 mod ambiguity;
+mod api_server;
 mod bad_credentials;
 mod bad_input;
 mod bank_client;
 mod claim_edits;
 mod claims;
 mod cli;
+mod clock_steps;
 mod clusters;
 mod context;
 mod crash_points;
@@ -43,12 +45,15 @@ mod planner;
 mod planner_properties;
 #[expect(unreachable_pub, reason = "it is written to be played from a library, too")]
 mod planner_stories;
+mod poison;
 mod readme;
 mod reasons;
 mod redirect_urls;
 mod requests;
 mod rest;
 mod restart;
+mod rights;
+mod rivals;
 mod rolling;
 mod secret_care;
 mod secret_moves;
@@ -91,6 +96,9 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         kills::trials,
         leadership::trials,
         rolling::trials,
+        api_server::trials,
+        rights::trials,
+        rivals::trials,
         path::trials,
         login::trials,
         redirect_urls::trials,
@@ -124,6 +132,8 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         reasons::trials,
         older_rules::trials,
         drift::trials,
+        poison::trials,
+        clock_steps::trials,
         stored_bytes::trials,
         http::trials,
         cli::trials,

@@ -6,6 +6,7 @@ mod in_process;
 mod neighbours;
 mod objects;
 mod operator;
+mod proxied;
 mod secrets;
 
 use std::{
