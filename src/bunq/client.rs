@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use secrecy::SecretString;
 
 use super::{
+    audit::Auditor,
     base_url::Endpoints,
     signature::{KeyPair, ServerKey},
     transport::Transport,
@@ -21,6 +22,7 @@ pub struct Bank {
     pub(super) user_agent: String,
     pub(super) deadline: Duration,
     pub(super) page_pause: Duration,
+    pub(super) auditor: Option<Arc<dyn Auditor>>,
 }
 
 impl Bank {
@@ -33,6 +35,7 @@ impl Bank {
             user_agent: user_agent.chars().filter(|c| matches!(c, ' '..='~')).collect(),
             deadline: DEADLINE,
             page_pause: PAGE_PAUSE,
+            auditor: None,
         }
     }
 
@@ -46,6 +49,12 @@ impl Bank {
     #[must_use]
     pub fn with_page_pause(self, page_pause: Duration) -> Self {
         Self { page_pause, ..self }
+    }
+
+    /// The same bank; whoever is named hears of every attempt to change something there.
+    #[must_use]
+    pub fn audited_by(&self, auditor: Arc<dyn Auditor>) -> Self {
+        Self { auditor: Some(auditor), ..self.clone() }
     }
 
     /// Where this bank lives.

@@ -17,7 +17,8 @@ use secrecy::SecretString;
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
 use super::{
-    claim::Claims, context_store::ContextStore, error::Stop, secret_watch::SecretWatches, status, wake::Waker,
+    claim::Claims, context_store::ContextStore, error::Stop, login::Caller, secret_watch::SecretWatches, status,
+    wake::Waker,
 };
 use crate::{
     api::{self, BunqOAuthClient},
@@ -161,6 +162,11 @@ impl Operator {
             Environment::Production => &self.banks.production,
             Environment::Sandbox => &self.banks.sandbox,
         }
+    }
+
+    /// The bank as this caller talks to it: what changes something there is noted in the caller's name.
+    pub(crate) fn bank_for(&self, caller: &Caller, environment: Environment) -> Bank {
+        self.bank(environment).audited_by(caller.author.clone())
     }
 
     pub(crate) fn objects(&self, namespace: &str) -> Api<BunqOAuthClient> {

@@ -6,22 +6,26 @@
 use std::{
     fmt,
     io::{self, IsTerminal},
+    panic::PanicHookInfo,
 };
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::{
-    EnvFilter,
+    EnvFilter, Layer, Registry,
     filter::{Directive, ParseError},
     fmt::{
         FmtContext, FormatEvent, FormatFields, FormattedFields, MakeWriter,
         format::{JsonFields, Writer},
         time::{FormatTime, SystemTime},
     },
+    layer::SubscriberExt,
     registry::{LookupSpan, Scope},
     util::{SubscriberInitExt, TryInitError},
 };
+
+use super::trace::Traces;
 
 /// What is logged unless `RUST_LOG` says otherwise: our own news, and of the libraries only
 /// what went wrong.
@@ -59,29 +63,52 @@ pub enum LogError {
     Install(#[source] TryInitError),
 }
 
-/// Sends the process's logs to stderr. `filter` is the value of `RUST_LOG`, if there is one;
-/// absent or empty means [`DEFAULT_FILTER`].
-pub fn init(format: LogFormat, filter: Option<&str>) -> Result<(), LogError> {
+/// Sends the process's logs to stderr, panics among them, and its spans to the collector. `filter`
+/// is the value of `RUST_LOG`, if there is one; absent or empty means [`DEFAULT_FILTER`].
+pub fn init(format: LogFormat, filter: Option<&str>, traces: Option<&Traces>) -> Result<(), LogError> {
     let ansi = io::stderr().is_terminal();
-    subscriber(format, filter, ansi, io::stderr)?.try_init().map_err(LogError::Install)
+    let lines = lines(format, filter, ansi, io::stderr)?;
+    let layers: Vec<BoxedLayer> = traces.map(Traces::layer).into_iter().chain([lines]).collect();
+    tracing_subscriber::registry().with(layers).try_init().map_err(LogError::Install)?;
+    std::panic::set_hook(Box::new(tell_panic));
+    Ok(())
 }
 
-fn subscriber<W>(
+/// What [`init`] installs, but for traces, with another place for the lines: for those who run the
+/// operator inside their own process.
+pub fn subscriber<W>(
     format: LogFormat,
     filter: Option<&str>,
-    ansi: bool,
     writer: W,
-) -> Result<Box<dyn Subscriber + Send + Sync>, LogError>
+) -> Result<impl Subscriber + Send + Sync, LogError>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let builder = tracing_subscriber::fmt().with_env_filter(env_filter(filter)?).with_writer(writer).with_ansi(ansi);
+    Ok(tracing_subscriber::registry().with(lines(format, filter, false, writer)?))
+}
+
+type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
+fn lines<W>(format: LogFormat, filter: Option<&str>, ansi: bool, writer: W) -> Result<BoxedLayer, LogError>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(ansi);
+    let filter = env_filter(filter)?;
     Ok(match format {
         LogFormat::Json => {
-            Box::new(builder.with_ansi(false).fmt_fields(JsonFields::new()).event_format(FlatJson).finish())
+            layer.with_ansi(false).fmt_fields(JsonFields::new()).event_format(FlatJson).with_filter(filter).boxed()
         }
-        LogFormat::Text => Box::new(builder.compact().finish()),
+        LogFormat::Text => layer.compact().with_filter(filter).boxed(),
     })
+}
+
+/// A panic as one line with the keys of its pass. Its text is told only when it is a literal: any
+/// other can hold a value that nobody may read (`H05`). The place leads to the text.
+fn tell_panic(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string);
+    let text = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("a panic with values in its text");
+    tracing::error!(target: "panic", place, "{text}");
 }
 
 fn env_filter(filter: Option<&str>) -> Result<EnvFilter, LogError> {
@@ -173,7 +200,7 @@ mod tests {
     fn logged(format: LogFormat, filter: Option<&str>, act: impl FnOnce()) -> String {
         let lines = Lines::default();
         let writer = lines.clone();
-        let subscriber = subscriber(format, filter, false, move || writer.clone()).unwrap();
+        let subscriber = subscriber(format, filter, move || writer.clone()).unwrap();
         tracing::subscriber::with_default(subscriber, act);
         let bytes = lines.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
