@@ -231,8 +231,9 @@ async fn client() -> Result<kube::Client, CliError> {
     let mut config = kube::Config::infer().await.map_err(CliError::Infer)?;
     config.default_retry = false;
     config.connect_timeout = Some(std::time::Duration::from_secs(5));
+    let spans = ApiServerSpans::new(&config.cluster_url);
     let builder = ClientBuilder::try_from(config).map_err(|source| CliError::Client(Box::new(source)))?;
-    Ok(builder.with_layer(&ApiServerSpans).build())
+    Ok(builder.with_layer(&spans).build())
 }
 
 /// The first SIGTERM or ctrl-c asks for an orderly end, the second ends at once.

@@ -36,6 +36,9 @@ pub const DEFAULT_FILTER: &str =
 /// answers it could not read, and they may be Secrets (`H05`).
 const NEVER_LOGGED: &str = "kube_client::client=error";
 
+/// Always in force, too: what the bank was told stays in the log (`H26`).
+const ALWAYS_LOGGED: &str = "audit=info";
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum LogFormat {
@@ -115,9 +118,12 @@ fn env_filter(filter: Option<&str>) -> Result<EnvFilter, LogError> {
     let text = filter.map(str::trim).filter(|text| !text.is_empty());
     let text = text.unwrap_or(DEFAULT_FILTER);
     let unreadable = |source| LogError::Filter { filter: text.to_owned(), source };
-    let fixed: Directive = NEVER_LOGGED.parse().map_err(unreadable)?;
-    let filter = EnvFilter::builder().parse(text).map_err(unreadable)?;
-    Ok(filter.add_directive(fixed))
+    let mut filter = EnvFilter::builder().parse(text).map_err(unreadable)?;
+    for fixed in [NEVER_LOGGED, ALWAYS_LOGGED] {
+        let fixed: Directive = fixed.parse().map_err(unreadable)?;
+        filter = filter.add_directive(fixed);
+    }
+    Ok(filter)
 }
 
 /// Formats an event as one flat JSON object.
@@ -267,6 +273,47 @@ mod tests {
             });
             assert_eq!(text, "", "{filter}");
         }
+    }
+
+    #[test]
+    fn no_filter_silences_the_audit_log() {
+        for filter in ["off", "error", "audit=off", "audit=error,warn"] {
+            let text = logged(LogFormat::Json, Some(filter), || {
+                tracing::info!(target: "audit", "the bank was told");
+                tracing::info!("chatter");
+            });
+            assert!(text.contains("the bank was told") && !text.contains("chatter"), "{filter}: {text}");
+        }
+    }
+
+    /// Set in the process that panics; its value is printed in place of a secret.
+    const PANICS: &str = "TELEMETRY_TEST_PANICS";
+
+    /// A hook belongs to the whole process, so another one panics.
+    #[test]
+    fn a_panic_is_a_line_with_its_place_and_never_with_a_value() {
+        if let Ok(secret) = std::env::var(PANICS) {
+            init(LogFormat::Json, Some("error"), None).unwrap();
+            let _pass = tracing::error_span!("reconcile", namespace = "shop").entered();
+            let _ = std::panic::catch_unwind(|| panic!("planted {secret}"));
+            panic!("a literal text");
+        }
+        let this = "telemetry::log::tests::a_panic_is_a_line_with_its_place_and_never_with_a_value";
+        let program = std::env::current_exe().unwrap();
+        let args = ["--exact", this, "--nocapture", "--test-threads=1"];
+        let output = std::process::Command::new(program).args(args).env(PANICS, "a-secret-value").output().unwrap();
+        assert!(!output.status.success());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let lines = said.lines().filter_map(|line| serde_json::from_str::<Map<String, Value>>(line).ok());
+        let panics: Vec<_> = lines.filter(|line| line["target"] == "panic").collect();
+        assert_eq!(panics.len(), 2, "{said}");
+        for line in &panics {
+            assert!(line["place"].as_str().unwrap().contains("log.rs:"), "{line:?}");
+            assert_eq!(line["namespace"], "shop");
+        }
+        assert_eq!(panics[1]["message"], "a literal text");
+        let all = [output.stdout, output.stderr].concat();
+        assert!(!String::from_utf8_lossy(&all).contains("a-secret-value"), "{said}");
     }
 
     #[test]

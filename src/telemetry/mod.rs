@@ -1,4 +1,4 @@
-//! What the operator tells about itself: logs, metrics, readiness and liveness.
+//! What the operator tells about itself: logs, traces, metrics, readiness and liveness.
 //!
 //! Nothing here knows a custom resource or a bank. Labels and check names are `&'static str` or
 //! enums, so that no identifier, URL or secret can become one (`H16`).

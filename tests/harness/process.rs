@@ -31,9 +31,9 @@ pub struct OperatorProcess {
 }
 
 impl OperatorProcess {
-    /// Starts the operator with `args` and waits until it says that it is ready.
-    pub async fn start(args: &[String], kubeconfig: &Path, log: &Path) -> Outcome<Self> {
-        let mut process = Self::spawn(args, kubeconfig, log)?;
+    /// Starts the operator with `args` and these variables, and waits until it says that it is ready.
+    pub async fn start(args: &[String], environment: &[(&str, &str)], kubeconfig: &Path, log: &Path) -> Outcome<Self> {
+        let mut process = Self::spawn(args, environment, kubeconfig, log)?;
         let since = Instant::now();
         loop {
             if let Some(status) = process.child.try_wait()? {
@@ -52,7 +52,7 @@ impl OperatorProcess {
         }
     }
 
-    fn spawn(args: &[String], kubeconfig: &Path, log: &Path) -> Outcome<Self> {
+    fn spawn(args: &[String], environment: &[(&str, &str)], kubeconfig: &Path, log: &Path) -> Outcome<Self> {
         let program = binary()?;
         let output = File::options().create(true).append(true).open(log)?;
         let log_begins = fs::read(log)?.len();
@@ -60,6 +60,7 @@ impl OperatorProcess {
             .args(args)
             .env("KUBECONFIG", kubeconfig)
             .env("RUST_LOG", LOG_FILTER)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)

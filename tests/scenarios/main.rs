@@ -7,6 +7,7 @@
 mod adoption;
 mod afterwards;
 mod ambiguity;
+mod audit;
 mod bad_credentials;
 mod bad_input;
 mod bank_client;
@@ -29,6 +30,7 @@ mod kills;
 mod kubectl;
 mod limits;
 mod login;
+mod logs;
 mod namespaces;
 mod older_rules;
 mod outage;
@@ -52,6 +54,7 @@ mod secret_care;
 mod secret_moves;
 mod stage;
 mod stored_bytes;
+mod traces;
 
 use std::{io::Write as _, process::ExitCode};
 
@@ -118,6 +121,9 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         drift::trials,
         stored_bytes::trials,
         http::trials,
+        audit::trials,
+        logs::trials,
+        traces::trials,
         cli::trials,
     ];
     let mut trials: Vec<Trial> = stories.iter().flat_map(|story| story(stage)).collect();

@@ -14,14 +14,25 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 /// Puts a span around each request that a traced pass makes; watches and what else runs outside of
 /// passes have none.
-#[derive(Clone, Copy, Debug)]
-pub struct ApiServerSpans;
+#[derive(Clone, Debug)]
+pub struct ApiServerSpans {
+    /// Requests do not know it yet when they pass here.
+    server: Uri,
+}
+
+impl ApiServerSpans {
+    /// For a client of the API server at this URL.
+    #[must_use]
+    pub fn new(server: &Uri) -> Self {
+        Self { server: server.clone() }
+    }
+}
 
 impl<S> Layer<S> for ApiServerSpans {
     type Service = Spanned<S>;
 
     fn layer(&self, inner: S) -> Spanned<S> {
-        Spanned { inner }
+        Spanned { inner, server: self.server.clone() }
     }
 }
 
@@ -29,6 +40,7 @@ impl<S> Layer<S> for ApiServerSpans {
 #[derive(Clone, Debug)]
 pub struct Spanned<S> {
     inner: S,
+    server: Uri,
 }
 
 impl<S, B, A> Service<Request<B>> for Spanned<S>
@@ -49,7 +61,7 @@ where
         if !Span::current().context().span().span_context().is_valid() {
             return self.inner.call(request).boxed();
         }
-        let span = span(&request);
+        let span = span(&request, &self.server);
         let answer = span.in_scope(|| self.inner.call(request));
         let end = span.clone();
         async move {
@@ -63,7 +75,7 @@ where
 }
 
 /// As the semantic conventions for HTTP clients have it, but for `url.full`: it holds names.
-fn span<B>(request: &Request<B>) -> Span {
+fn span<B>(request: &Request<B>, server: &Uri) -> Span {
     let (method, template) = (request.method().as_str(), template(request.uri()));
     tracing::debug_span!(
         "api_server_call",
@@ -71,8 +83,8 @@ fn span<B>(request: &Request<B>) -> Span {
         otel.kind = "client",
         http.request.method = method,
         url.template = template,
-        server.address = request.uri().host(),
-        server.port = request.uri().port_u16(),
+        server.address = server.host(),
+        server.port = server.port_u16().unwrap_or(443),
         http.response.status_code = tracing::field::Empty,
         error.type = tracing::field::Empty,
         otel.status_code = tracing::field::Empty,
