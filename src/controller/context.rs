@@ -17,8 +17,8 @@ use secrecy::SecretString;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use super::{
-    claim::Claims, context_store::ContextStore, error::Stop, leadership::Leadership, secret_watch::SecretWatches,
-    status, wake::Waker, windows::Windows,
+    claim::Claims, context_store::ContextStore, error::Stop, leadership::Leadership, login::Caller,
+    secret_watch::SecretWatches, status, wake::Waker, windows::Windows,
 };
 use crate::{
     api::{self, BunqOAuthClient},
@@ -202,6 +202,11 @@ impl Operator {
             Environment::Production => &self.banks.production,
             Environment::Sandbox => &self.banks.sandbox,
         }
+    }
+
+    /// The bank as this caller talks to it: what changes something there is noted in the caller's name.
+    pub(crate) fn bank_for(&self, caller: &Caller, environment: Environment) -> Bank {
+        self.bank(environment).audited_by(caller.author.clone())
     }
 
     pub(crate) fn objects(&self, namespace: &str) -> Api<BunqOAuthClient> {

@@ -8,6 +8,7 @@ pub mod bench;
 pub mod campaign;
 pub mod canary;
 pub mod cases;
+pub mod collector;
 pub mod crash;
 pub mod deployment;
 pub mod dice;

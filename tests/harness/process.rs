@@ -32,16 +32,16 @@ pub struct OperatorProcess {
 }
 
 impl OperatorProcess {
-    /// Starts the operator with `args` and waits until it says that it is ready.
-    pub async fn start(args: &[String], kubeconfig: &Path, log: &Path) -> Outcome<Self> {
-        let mut process = Self::listen(args, kubeconfig, log).await?;
+    /// Starts the operator with `args` and these variables, and waits until it says that it is ready.
+    pub async fn start(args: &[String], environment: &[(&str, &str)], kubeconfig: &Path, log: &Path) -> Outcome<Self> {
+        let mut process = Self::listen(args, environment, kubeconfig, log).await?;
         process.until_ready().await?;
         Ok(process)
     }
 
     /// The same, and waits until it says where it listens only.
-    pub async fn listen(args: &[String], kubeconfig: &Path, log: &Path) -> Outcome<Self> {
-        let mut process = Self::spawn(args, kubeconfig, log)?;
+    pub async fn listen(args: &[String], environment: &[(&str, &str)], kubeconfig: &Path, log: &Path) -> Outcome<Self> {
+        let mut process = Self::spawn(args, environment, kubeconfig, log)?;
         let since = Instant::now();
         while process.http.is_none() {
             process.look(since)?;
@@ -72,7 +72,7 @@ impl OperatorProcess {
         Ok(())
     }
 
-    fn spawn(args: &[String], kubeconfig: &Path, log: &Path) -> Outcome<Self> {
+    fn spawn(args: &[String], environment: &[(&str, &str)], kubeconfig: &Path, log: &Path) -> Outcome<Self> {
         let program = binary()?;
         let output = File::options().create(true).append(true).open(log)?;
         let log_begins = fs::read(log)?.len();
@@ -80,6 +80,7 @@ impl OperatorProcess {
             .args(args)
             .env("KUBECONFIG", kubeconfig)
             .env("RUST_LOG", LOG_FILTER)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)

@@ -106,7 +106,7 @@ impl World {
         args.drain(at..=at + 1);
         args.extend(electing);
         let log = self.folder().join(format!("operator-{name}.log"));
-        let process = OperatorProcess::listen(&args, self.kubeconfig(), &log).await?;
+        let process = OperatorProcess::listen(&args, &[], self.kubeconfig(), &log).await?;
         Ok(Replica { process, name: name.to_owned(), log })
     }
 }

@@ -8,6 +8,7 @@ mod adoption;
 mod afterwards;
 mod ambiguity;
 mod api_server;
+mod audit;
 mod bad_credentials;
 mod bad_input;
 mod bank_client;
@@ -32,6 +33,7 @@ mod kubectl;
 mod leadership;
 mod limits;
 mod login;
+mod logs;
 mod namespaces;
 mod older_rules;
 mod outage;
@@ -61,6 +63,7 @@ mod shutdown;
 mod stage;
 mod startup;
 mod stored_bytes;
+mod traces;
 
 use std::{io::Write as _, process::ExitCode};
 
@@ -136,6 +139,9 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         clock_steps::trials,
         stored_bytes::trials,
         http::trials,
+        audit::trials,
+        logs::trials,
+        traces::trials,
         cli::trials,
     ];
     let mut trials: Vec<Trial> = stories.iter().flat_map(|story| story(stage)).collect();
