@@ -114,6 +114,11 @@ pub(crate) fn of_stop(stop: &Stop, operator_namespace: &str, service_account: &s
         Stop::Kube { source, .. } if status_code(source) == Some(403) => {
             format!("{}. Install the RBAC of this version of the operator.", telemetry::chain(stop))
         }
+        Stop::Bank { .. } if stop.reason() == Some(Reason::BankNotTrusted) => format!(
+            "{}. No key was sent. Look for a proxy between the operator and bunq, at the operator's clock, its base URLs and --bunq-ca-file. \
+             The operator tries again by itself.",
+            telemetry::chain(stop)
+        ),
         Stop::Bank { .. } | Stop::Kube { .. } | Stop::KubeTimeout { .. } => {
             format!("{}. The operator tries again by itself.", telemetry::chain(stop))
         }

@@ -52,6 +52,7 @@ mod secret_care;
 mod secret_moves;
 mod stage;
 mod stored_bytes;
+mod tls;
 
 use std::{io::Write as _, process::ExitCode};
 
@@ -118,6 +119,7 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         drift::trials,
         stored_bytes::trials,
         http::trials,
+        tls::trials,
         cli::trials,
     ];
     let mut trials: Vec<Trial> = stories.iter().flat_map(|story| story(stage)).collect();

@@ -59,6 +59,11 @@ impl World {
         self.start(self.operator_args_for(&bank.base_url(), "bunq"), more).await
     }
 
+    /// Starts the operator for a bank at this address of this machine, without limits.
+    pub async fn start_operator_at(&self, bank: &str, more: &[&str]) -> Outcome {
+        self.start(self.operator_args_for(bank, "off"), more).await
+    }
+
     async fn start(&self, mut args: Vec<String>, more: &[&str]) -> Outcome {
         args.extend(more.iter().map(|&arg| arg.to_owned()));
         let log = self.folder().join("operator.log");
