@@ -18,6 +18,7 @@ mod context;
 mod crash_points;
 mod credentials;
 mod deletion;
+mod door;
 mod drift;
 mod ending;
 mod gone_already;
@@ -119,6 +120,7 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         drift::trials,
         stored_bytes::trials,
         http::trials,
+        door::trials,
         tls::trials,
         cli::trials,
     ];
