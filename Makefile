@@ -22,7 +22,7 @@ SHIPPED := --exclude testbed --exclude image-builder --exclude-dev
 # The image: one static binary. What the machine that builds it is called, and when, is kept out of it.
 IMAGE_TARGET := x86_64-unknown-linux-musl
 IMAGE_BINARY := $(TARGET)/$(IMAGE_TARGET)/image/bunq-oauth-operator
-IMAGE_FOLDER := $(TARGET)/image
+IMAGE_FOLDER := $(TARGET)/oci
 SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
 
 .DEFAULT_GOAL := help
@@ -70,7 +70,7 @@ run: ## run the operator against the current kube context
 	@echo "==> context: $$(kubectl config current-context)"
 	$(CARGO) run --locked --package bunq-oauth-operator -- run --log-format text --http-address 127.0.0.1:8080
 
-image: image-tools image-build image-check ## the container image in target/image, without Docker, and run once as a cluster would
+image: image-tools image-build image-check ## the container image in target/oci, without Docker, and run once as a cluster would
 	@echo "==> $(IMAGE_FOLDER)/bunq-oauth-operator.tar is built and checked"
 
 # The target's standard library and a C compiler for it (of musl, for the crypto library).

@@ -25,6 +25,7 @@ mod gone_already;
 mod hostile_bank;
 mod house;
 mod http;
+mod image;
 mod interference;
 mod kills;
 mod kubectl;
@@ -122,6 +123,7 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         http::trials,
         door::trials,
         tls::trials,
+        image::trials,
         cli::trials,
     ];
     let mut trials: Vec<Trial> = stories.iter().flat_map(|story| story(stage)).collect();
