@@ -152,7 +152,11 @@ impl Pass {
         let namespace = self.object.namespace().unwrap_or_default();
         self.operator.watches.ensure(&namespace);
         let api = self.secrets();
-        match self.read_key(&api, &namespace).await {
+        let key = self.read_key(&api, &namespace).await;
+        if matches!(key, Err(Stop::NamespaceNotGranted { .. })) {
+            self.operator.watches.revoked(&namespace);
+        }
+        match key {
             Err(stop @ Stop::NamespaceNotGranted { .. }) if !self.want.deleting => return Err(stop),
             key => self.key = key,
         }

@@ -198,8 +198,7 @@ fn is_ready_as_declared(pass: &Pass) -> bool {
 fn is_outage_told(pass: &Pass) -> bool {
     let status = pass.object.status.as_ref();
     status.is_some_and(|status| {
-        status.observed_generation == pass.object.metadata.generation
-            && status::headline(status) == Some(Reason::BankUnavailable.as_str())
+        status.observed_generation == pass.object.metadata.generation && status::tells_of_an_outage(status)
     })
 }
 
