@@ -20,7 +20,7 @@ NIGHTLY ?= nightly
 SHIPPED := --exclude testbed --exclude-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fuzz crds run \
+.PHONY: help demo test bench lint fuzz crds run \
 	lint-format lint-clippy lint-docs lint-dependencies lint-advisories lint-go
 
 help: ## list the targets
@@ -38,6 +38,14 @@ test: ## every test, on a real control plane and the bank emulator
 	@echo "==> building the operator that the scenarios run"
 	$(CARGO) build --locked --package bunq-oauth-operator
 	$(CARGO) test --workspace --locked --no-fail-fast
+
+# Figures, not verdicts: nothing fails because a machine is slow.
+bench: ## memory, calls, start and healing, measured (BENCH=memory,calls,… picks some; ten minutes for all)
+	@echo "==> building the operator (release; a few minutes the first time, seconds afterwards)"
+	$(CARGO) build --release --locked --package bunq-oauth-operator
+	@echo "==> building the bank emulator and the bench (a few minutes the first time)"
+	$(CARGO) build --locked --package testbed --bins
+	@OPERATOR_BINARY='$(TARGET)/release/bunq-oauth-operator' $(TARGET)/debug/bench
 
 lint: lint-format lint-clippy lint-docs lint-dependencies lint-advisories lint-go ## format, clippy, docs, dependencies, go vet
 	@echo "==> lint passed"
