@@ -33,6 +33,8 @@ pub(crate) struct Caller {
     pub(crate) priority: Priority,
     /// Whether a person asked for this attempt and has had none yet.
     pub(crate) is_asked: bool,
+    /// Whether the manifest was never looked at before.
+    pub(crate) is_newcomer: bool,
     /// Namespace and name of the credentials.
     pub(crate) credentials: String,
     /// Namespace and name of the manifest.
@@ -144,7 +146,10 @@ impl Operator {
 
     async fn handshake(&self, entry: &mut Entry, key: &ApiKey, caller: &Caller) -> Result<Login, Stop> {
         entry.used_at = Some(self.clock.now());
-        self.contexts.load(entry).await?;
+        match caller.is_newcomer {
+            true => self.contexts.load_for_newcomer(entry).await?,
+            false => self.contexts.load(entry).await?,
+        }
         self.await_turn_after_refusal(entry, caller)?;
         // Before this process writes a context of its own: it would be taken for an earlier one's.
         self.follow_earlier_process().await?;
