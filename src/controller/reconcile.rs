@@ -61,7 +61,7 @@ pub(crate) async fn reconcile(object: Arc<BunqOAuthClient>, operator: Arc<Operat
     let _working = operator.workers.begin();
     let timer = operator.telemetry.metrics.reconcile_started(move || clock.monotonic());
     let uid = object.uid().unwrap_or_default();
-    let pass = Box::pin(one_pass(Arc::clone(&operator), object));
+    let pass = Box::pin(one_pass(Arc::clone(&operator), Arc::clone(&object)));
     let pass = AssertUnwindSafe(tokio::time::timeout(DEADLINE, pass)).catch_unwind().instrument(span.clone());
     let ended = tokio::select! {
         ended = pass => ended,
