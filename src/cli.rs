@@ -11,6 +11,7 @@ use std::{
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use kube::client::ClientBuilder;
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -77,6 +78,15 @@ struct RunArgs {
     #[arg(long, default_value = "bunq-oauth-operator")]
     device_description: String,
 
+    /// Whether replicas elect one that works, by a Lease in the operator's namespace. Without it there must
+    /// never be two.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    leader_elect: bool,
+
+    /// What the Lease shows as its holder, before a random suffix.
+    #[arg(long, env = "POD_NAME", default_value = "bunq-oauth-operator")]
+    pod_name: String,
+
     /// Where /livez, /readyz and /metrics are served.
     #[arg(long, value_name = "ADDRESS", default_value_t = Config::default_http_address())]
     http_address: SocketAddr,
@@ -111,6 +121,8 @@ enum CliError {
     },
     #[error("prepare the connection to bunq")]
     Transport(#[source] HttpTransportError),
+    #[error("switch core dumps off")]
+    CoreDumps(#[source] rustix::io::Errno),
     #[error("install the crypto provider: another one is installed")]
     CryptoProvider,
     #[error("start logging")]
@@ -158,6 +170,7 @@ fn print_crd() -> Result<(), CliError> {
 }
 
 fn run(args: RunArgs) -> Result<(), CliError> {
+    leave_no_core().map_err(CliError::CoreDumps)?;
     rustls::crypto::aws_lc_rs::default_provider().install_default().map_err(|_| CliError::CryptoProvider)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)?;
     // The OpenTelemetry crates read the rest of `OTEL_*` themselves.
@@ -190,6 +203,13 @@ fn run(args: RunArgs) -> Result<(), CliError> {
     result
 }
 
+/// API keys and sessions are in this memory: a crash writes none of it to a disk, and no other process of this
+/// user may read it (`H06`).
+fn leave_no_core() -> rustix::io::Result<()> {
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)
+}
+
 fn config(args: RunArgs) -> Result<Config, CliError> {
     let RunArgs {
         operator_namespace,
@@ -201,6 +221,8 @@ fn config(args: RunArgs) -> Result<Config, CliError> {
         bunq_limits,
         egress_ips,
         device_description,
+        leader_elect,
+        pod_name,
         http_address,
         log_format: _,
         log_filter: _,
@@ -223,14 +245,22 @@ fn config(args: RunArgs) -> Result<Config, CliError> {
         egress_ips,
         device_description,
         http_address,
+        leader_elect,
+        pod_name,
     })
 }
+
+/// A connection to the API server that says nothing for so long is given up (`M1`): longer than a watch can be
+/// silent, and what bounds a list or the start of a watch that never gets an answer.
+const SILENCE: std::time::Duration = std::time::Duration::from_mins(1);
 
 /// kube re-sends writes by itself unless told not to; we read back instead (`M2`).
 async fn client() -> Result<kube::Client, CliError> {
     let mut config = kube::Config::infer().await.map_err(CliError::Infer)?;
     config.default_retry = false;
     config.connect_timeout = Some(std::time::Duration::from_secs(5));
+    config.read_timeout = Some(SILENCE);
+    config.reset_reader_on_write = true;
     let spans = ApiServerSpans::new(&config.cluster_url);
     let builder = ClientBuilder::try_from(config).map_err(|source| CliError::Client(Box::new(source)))?;
     Ok(builder.with_layer(&spans).build())

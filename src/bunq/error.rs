@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::{
     call::Call,
-    transport::{Stage, TransportError},
+    transport::{Fault, Stage, TransportError},
 };
 
 /// An answer other than success. The text is the bank's, sanitised: untrusted, for people only.
@@ -177,7 +177,7 @@ pub enum Class {
         /// Whether the request may have left.
         sent: bool,
     },
-    /// Our own defect; nothing was sent.
+    /// Our own defect, or held back by ourselves; nothing was sent.
     Local,
 }
 
@@ -198,8 +198,10 @@ impl Error {
             Self::AnswerStrangely(_) => Class::Unexpected,
             Self::Distrust { .. } => Class::Unverified,
             Self::Decode { .. } => Class::Malformed,
-            Self::Reach { source, .. } => Class::Network { sent: source.stage == Stage::MaybeSent },
-            Self::Build { .. } => Class::Local,
+            Self::Reach { source, .. } if source.fault != Fault::Withheld => {
+                Class::Network { sent: source.stage == Stage::MaybeSent }
+            }
+            Self::Reach { .. } | Self::Build { .. } => Class::Local,
         }
     }
 
@@ -220,6 +222,12 @@ impl Error {
             Class::Network { sent } => sent,
         };
         unknown && self.call().is_mutation()
+    }
+
+    /// Whether it was held back on this side.
+    #[must_use]
+    pub fn is_withheld(&self) -> bool {
+        matches!(self, Self::Reach { source: TransportError { fault: Fault::Withheld, .. }, .. })
     }
 
     /// Which call failed.

@@ -138,7 +138,7 @@ impl Bank {
             url: format!("{}{}", self.endpoints.base, attempt.path),
             headers,
             body: attempt.body.take(),
-            deadline: self.deadline,
+            deadline: self.deadline_of(attempt.call),
         };
         let under_way = UnderWay::begin(self.auditor.as_ref(), attempt.call, &request_id);
         let span = span::of(attempt.call, &self.endpoints, &request_id);

@@ -71,6 +71,8 @@ pub enum Stage {
 pub enum Fault {
     /// The request could not be built.
     Invalid,
+    /// It was held back before anything of it left: whoever sends may not change anything now.
+    Withheld,
     /// The host name has no address.
     Dns,
     /// No connection (refused, unreachable, proxy).

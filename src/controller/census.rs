@@ -17,8 +17,13 @@ const EVERY: Duration = Duration::from_secs(15);
 /// Counts again and again, from memory.
 pub(crate) async fn run(operator: Arc<Operator>) {
     loop {
-        operator.telemetry.metrics.clients(count(&operator));
-        operator.telemetry.metrics.verified(confirmations(&operator));
+        // Only who leads knows; two answers would be added up.
+        let (census, confirmed) = match operator.leadership.term() {
+            Some(_) => (count(&operator), confirmations(&operator)),
+            None => Default::default(),
+        };
+        operator.telemetry.metrics.clients(census);
+        operator.telemetry.metrics.verified(confirmed);
         clock::pause(EVERY).await;
     }
 }

@@ -14,20 +14,22 @@ use kube::{
     runtime::{events::Recorder, reflector::Store},
 };
 use secrecy::SecretString;
-use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use super::{
-    claim::Claims, context_store::ContextStore, error::Stop, login::Caller, secret_watch::SecretWatches, status,
-    wake::Waker,
+    claim::Claims, context_store::ContextStore, error::Stop, leadership::Leadership, login::Caller,
+    secret_watch::SecretWatches, status, wake::Waker, windows::Windows,
 };
 use crate::{
     api::{self, BunqOAuthClient},
     bunq::{Bank, Breaker, Call, Endpoints, Environment, LimitMode, Limiter, Priority},
     clock::SharedClock,
-    plan::{self, Reason},
-    telemetry::{Telemetry, metrics::BankCall},
+    plan,
+    telemetry::{Telemetry, Work, metrics::BankCall},
 };
 
+/// No pass takes so long: each has a deadline of 2 minutes.
+const STUCK: Duration = Duration::from_secs(150);
 /// Calls to the bank at the same time, at most (D16).
 const BANK_CALLS: usize = 8;
 
@@ -52,6 +54,10 @@ pub struct Config {
     pub device_description: String,
     /// Health and metrics.
     pub http_address: SocketAddr,
+    /// Whether replicas elect one that works.
+    pub leader_elect: bool,
+    /// What the Lease shows as its holder, before a random suffix.
+    pub pod_name: String,
 }
 
 impl Config {
@@ -78,6 +84,8 @@ pub(crate) struct Memory {
     pub(crate) distrusted_since: Option<Timestamp>,
     /// The bank came back: the next pass does not wait for its back-off.
     pub(crate) released: bool,
+    /// The last pass panicked.
+    pub(crate) panicked: bool,
 }
 
 /// A read that ended as declared, and when.
@@ -111,10 +119,13 @@ pub(crate) struct Operator {
     pub(crate) breaker: Breaker,
     pub(crate) recorder: Recorder,
     pub(crate) banks: Banks,
-    /// When this process began, on the monotonic clock.
-    pub(crate) started: Duration,
-    /// Done once the windows of an earlier process are known.
-    pub(crate) followed: OnceCell<()>,
+    /// Whether this process may work.
+    pub(crate) leadership: Arc<Leadership>,
+    /// True once the process was told to end.
+    pub(crate) stopped: watch::Receiver<bool>,
+    pub(crate) windows: Windows,
+    /// Shows that no pass takes for ever.
+    pub(crate) workers: Work,
     bank_slots: Semaphore,
     memories: Mutex<HashMap<String, Memory>>,
 }
@@ -125,16 +136,31 @@ pub(crate) struct Banks {
     pub(crate) sandbox: Bank,
 }
 
+/// What an operator touches the world through.
+pub(crate) struct Seams {
+    pub(crate) client: Client,
+    pub(crate) clock: SharedClock,
+    pub(crate) telemetry: Telemetry,
+    pub(crate) banks: Banks,
+}
+
+/// What tells it whether to work.
+pub(crate) struct Signals {
+    pub(crate) leadership: Arc<Leadership>,
+    /// True once the process was told to end.
+    pub(crate) stopped: watch::Receiver<bool>,
+}
+
 impl Operator {
     pub(crate) fn new(
         config: Config,
-        clock: SharedClock,
-        telemetry: Telemetry,
-        client: Client,
+        seams: Seams,
+        signals: Signals,
         store: Store<BunqOAuthClient>,
-        banks: Banks,
         waker: Waker,
     ) -> Arc<Self> {
+        let Seams { client, clock, telemetry, banks } = seams;
+        let Signals { leadership, stopped } = signals;
         let reporter = kube::runtime::events::Reporter { controller: api::GROUP.to_owned(), instance: None };
         Arc::new(Self {
             contexts: ContextStore::new(client.clone(), &config.operator_namespace),
@@ -143,10 +169,12 @@ impl Operator {
             limiter: Limiter::new(config.limits),
             breaker: Breaker::default(),
             recorder: Recorder::new(client.clone(), reporter),
-            started: clock.monotonic(),
-            followed: OnceCell::new(),
+            windows: Windows::new(clock.monotonic()),
+            workers: telemetry.liveness.work("workers", STUCK),
             bank_slots: Semaphore::new(BANK_CALLS),
             memories: Mutex::default(),
+            leadership,
+            stopped,
             config,
             clock,
             telemetry,
@@ -155,6 +183,18 @@ impl Operator {
             waker,
             banks,
         })
+    }
+
+    /// Another process led until now: what this one remembers of an earlier term may be out of date.
+    pub(crate) async fn take_over(&self) {
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.contexts.forget_all().await;
+        self.windows.begin(self.clock.monotonic()).await;
+    }
+
+    /// Whether the next effect may begin; asked between any two of them (`F10`).
+    pub(crate) fn go_on(&self) -> Result<(), Stop> {
+        if *self.stopped.borrow() { Err(Stop::Ending) } else { Ok(()) }
     }
 
     pub(crate) fn bank(&self, environment: Environment) -> &Bank {
@@ -212,6 +252,9 @@ impl Operator {
         answer: impl Future<Output = Result<T, crate::bunq::Error>>,
     ) -> Result<T, Stop> {
         let result = answer.await;
+        if result.as_ref().is_err_and(crate::bunq::Error::is_withheld) {
+            return Err(Stop::Withheld);
+        }
         let outcome = result.as_ref().err().map_or("success", outcome);
         self.telemetry.metrics.bank_call(BankCall {
             environment: environment.as_str(),
@@ -232,8 +275,7 @@ impl Operator {
     /// The bank is back: everybody who waited for it comes, spread by the limiter.
     fn release(&self, environment: Environment) {
         tracing::info!(environment = environment.as_str(), "the bank is back");
-        let unavailable = Reason::BankUnavailable.as_str();
-        let waits = |object: &BunqOAuthClient| object.status.as_ref().and_then(status::headline) == Some(unavailable);
+        let waits = |object: &BunqOAuthClient| object.status.as_ref().is_some_and(status::tells_of_an_outage);
         for object in self.store.state_filter(waits) {
             self.remember(&object.uid().unwrap_or_default(), |memory| {
                 memory.released = true;
@@ -246,6 +288,13 @@ impl Operator {
     pub(crate) fn remember<T>(&self, uid: &str, change: impl FnOnce(&mut Memory) -> T) -> T {
         let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
         change(memories.entry(uid.to_owned()).or_default())
+    }
+
+    /// A pass ended in order; nothing is remembered of an object because of that alone.
+    pub(crate) fn calmed(&self, uid: &str) {
+        if let Some(memory) = self.memories.lock().unwrap_or_else(PoisonError::into_inner).get_mut(uid) {
+            memory.panicked = false;
+        }
     }
 
     pub(crate) fn forget(&self, uid: &str) {

@@ -18,6 +18,12 @@ pub(crate) enum Stop {
     /// The object is gone; there is nothing to report on.
     #[error("the object is gone")]
     Gone,
+    /// The process was told to end; the next one goes on.
+    #[error("go on: this process ends")]
+    Ending,
+    /// The lease may be lost before a change at the bank would end; nothing was sent.
+    #[error("change anything at the bank: this process may not lead for long enough")]
+    Withheld,
     /// Nothing changed since the last attempt and its back-off is not over.
     #[error("backing off until {until}")]
     BackingOff {
@@ -184,6 +190,8 @@ pub(crate) enum Retry {
     After(Duration),
     /// With growing delays.
     Backoff,
+    /// With delays of seconds: nobody tells when the API server is back (`L3`).
+    Soon,
 }
 
 impl Stop {
@@ -191,7 +199,7 @@ impl Stop {
     #[must_use]
     pub(crate) fn reason(&self) -> Option<Reason> {
         Some(match self {
-            Self::Gone | Self::BackingOff { .. } => return None,
+            Self::Gone | Self::Ending | Self::Withheld | Self::BackingOff { .. } => return None,
             Self::Suspended => Reason::Suspended,
             Self::InvalidSpec { .. } => Reason::InvalidSpec,
             Self::NamespaceNotGranted { .. } => Reason::NamespaceNotGranted,
@@ -210,7 +218,7 @@ impl Stop {
             Self::KeyPair { .. } | Self::Corrupt { .. } => Reason::OperatorStateUnreadable,
             Self::KubeTimeout { .. } => Reason::KubernetesUnavailable,
             Self::Kube { source, .. } => match status_code(source) {
-                Some(403) => Reason::Forbidden,
+                Some(403 | 422) => Reason::Forbidden,
                 _ => Reason::KubernetesUnavailable,
             },
         })
@@ -225,6 +233,7 @@ impl Stop {
             | Self::CredentialsRejected { until, .. }
             | Self::Limit { until, .. }
             | Self::InstalledTooOften { until } => Retry::At(*until),
+            Self::Ending | Self::Withheld => Retry::After(Duration::from_secs(1)),
             // An opt-in is a RoleBinding: nothing we watch tells of it (D14).
             Self::NamespaceNotGranted { .. } => Retry::After(Duration::from_secs(8)),
             Self::CredentialsSecretNotFound { .. }
@@ -238,19 +247,22 @@ impl Stop {
             | Self::Bank { .. }
             | Self::ServerSignatureInvalid { .. }
             | Self::KeyPair { .. }
-            | Self::Corrupt { .. }
-            | Self::KubeTimeout { .. } => Retry::Backoff,
+            | Self::Corrupt { .. } => Retry::Backoff,
+            Self::KubeTimeout { .. } => Retry::Soon,
             Self::Kube { source, .. } => match status_code(source) {
                 // Somebody else wrote in between: look again at once.
                 Some(409) => Retry::After(Duration::from_millis(200)),
                 Some(403) => Retry::After(Duration::from_secs(8)),
-                _ => Retry::Backoff,
+                _ => Retry::Soon,
             },
         }
     }
 }
 
 fn bank_reason(error: &bunq::Error) -> Reason {
+    if matches!(error, bunq::Error::Reach { source, .. } if source.fault == bunq::Fault::Tls) {
+        return Reason::BankNotTrusted;
+    }
     match error.class() {
         Class::Unverified => Reason::BankAnswerUnverified,
         Class::Credentials | Class::Session => Reason::CredentialsRejected,

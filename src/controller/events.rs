@@ -29,9 +29,10 @@ impl Operator {
             Class::Stalled => EventType::Warning,
             Class::Ready | Class::Suspended => EventType::Normal,
             Class::Reconciling => match reason {
-                Reason::BankUnavailable | Reason::BankAnswerUnverified | Reason::KubernetesUnavailable => {
-                    EventType::Warning
-                }
+                Reason::BankUnavailable
+                | Reason::BankNotTrusted
+                | Reason::BankAnswerUnverified
+                | Reason::KubernetesUnavailable => EventType::Warning,
                 _ => EventType::Normal,
             },
         };
@@ -90,6 +91,17 @@ impl Operator {
         self.tell(object, type_, reason, "Delete", &note).await;
     }
 
+    /// A pass over the object panicked. Told once until one ends in order (`F36`); what the panic said may hold
+    /// secrets.
+    pub(crate) async fn tell_panic(&self, object: &BunqOAuthClient, uid: &str) {
+        if self.remember(uid, |memory| std::mem::replace(&mut memory.panicked, true)) {
+            return;
+        }
+        let note = "the operator failed over this object, by a defect of its own; other objects go on, and this one is \
+                    tried again. Report it with the log of the operator around this time";
+        self.tell(object, EventType::Warning, "ReconcilePanicked", "Reconcile", note).await;
+    }
+
     /// Publishes one Event; what goes wrong is only logged.
     pub(crate) async fn tell(
         &self,
@@ -109,7 +121,7 @@ impl Operator {
         let reference = object.object_ref(&());
         let about = || format!("{reason} about {}/{}", object.namespace().unwrap_or_default(), object.name_any());
         if let Err(stop) = kube_call(KubeCall::PublishEvent, about, self.recorder.publish(&event, &reference)).await {
-            tracing::debug!(error = telemetry::chain(&stop), "an Event could not be published");
+            tracing::info!(error = telemetry::chain(&stop), "an Event could not be published");
         }
     }
 }

@@ -6,6 +6,8 @@ use super::error::Stop;
 
 /// For one call, its connection included.
 const DEADLINE: Duration = Duration::from_secs(15);
+/// A lease lasts 15 s, and must be renewed meanwhile.
+const LEASE_DEADLINE: Duration = Duration::from_secs(4);
 /// Nobody waits long for an Event.
 const EVENT_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -56,6 +58,9 @@ kube_calls! {
     CreateClaim "create" "ConfigMap" "A user is claimed.";
     UpdateClaim "update" "ConfigMap" "The journal is written, or a claim is taken over.";
     DeleteClaim "delete" "ConfigMap" "A claim whose owner is gone is freed.";
+    ReadLease "get" "Lease" "Who leads, where a write met another one.";
+    CreateLease "create" "Lease" "The first election of all.";
+    UpdateLease "update" "Lease" "The lease is taken, renewed or given back.";
     PublishEvent "create" "Event" "What happened is told, or told again.";
 }
 
@@ -67,7 +72,11 @@ impl KubeCall {
     }
 
     fn deadline(self) -> Duration {
-        if self == Self::PublishEvent { EVENT_DEADLINE } else { DEADLINE }
+        match self {
+            Self::PublishEvent => EVENT_DEADLINE,
+            Self::ReadLease | Self::CreateLease | Self::UpdateLease => LEASE_DEADLINE,
+            _ => DEADLINE,
+        }
     }
 }
 
@@ -95,7 +104,12 @@ pub(crate) fn absent<T>(result: Result<T, Stop>) -> Result<Option<T>, Stop> {
 
 /// Whether the API server answered with this status.
 pub(crate) fn failed_with<T>(result: &Result<T, Stop>, code: u16) -> bool {
-    matches!(result, Err(Stop::Kube { source, .. }) if has_code(source, code))
+    result.as_ref().is_err_and(|stop| is_status(stop, code))
+}
+
+/// Whether this is the API server's answer with this status.
+pub(crate) fn is_status(stop: &Stop, code: u16) -> bool {
+    matches!(stop, Stop::Kube { source, .. } if has_code(source, code))
 }
 
 fn has_code(error: &kube::Error, code: u16) -> bool {

@@ -34,6 +34,8 @@ pub(crate) struct Caller {
     pub(crate) priority: Priority,
     /// Whether a person asked for this attempt and has had none yet.
     pub(crate) is_asked: bool,
+    /// Whether the manifest was never looked at before.
+    pub(crate) is_newcomer: bool,
     /// Namespace and name of the credentials.
     pub(crate) credentials: String,
     /// Namespace and name of the manifest.
@@ -75,7 +77,11 @@ impl Operator {
         let mut entry = entry.lock().await;
         let result = self.handshake(&mut entry, key, caller).await;
         // Whatever stopped it, what the bank has answered is not asked for again.
-        let saved = self.contexts.save(&mut entry).await;
+        let saved = match &result {
+            // Just tried.
+            Err(Stop::Kube { .. } | Stop::KubeTimeout { .. }) => Ok(()),
+            Ok(_) | Err(_) => self.contexts.save(&mut entry).await,
+        };
         if matches!(&result, Err(Stop::KeyPair { .. } | Stop::Corrupt { .. })) {
             // A person may mend or delete it, as the message says.
             ContextStore::reload(&mut entry);
@@ -147,11 +153,18 @@ impl Operator {
 
     async fn handshake(&self, entry: &mut Entry, key: &ApiKey, caller: &Caller) -> Result<Login, Stop> {
         entry.used_at = Some(self.clock.now());
-        self.contexts.load(entry).await?;
+        if caller.is_newcomer {
+            self.contexts.load_for_newcomer(entry).await?;
+        } else {
+            self.contexts.load(entry).await?;
+        }
+        // What could not be written down last time: the next step waits for it.
+        self.contexts.save(entry).await?;
         self.await_turn_after_refusal(entry, caller)?;
         // Before this process writes a context of its own: it would be taken for an earlier one's.
         self.follow_earlier_process().await?;
         loop {
+            self.go_on()?;
             let outcome = match bunq::next_step(&entry.stored.context, self.clock.now()) {
                 HandshakeStep::GenerateKey => self.generate_key(entry).await,
                 HandshakeStep::Install => self.install(entry, caller).await,
@@ -162,11 +175,9 @@ impl Operator {
                     Err(stop) => Err(stop),
                 },
             };
-            // Where it cannot be read either, somebody is asked to mend or delete it.
-            if let Err(
-                stop @ (Stop::Kube { .. } | Stop::KubeTimeout { .. } | Stop::KeyPair { .. } | Stop::Corrupt { .. }),
-            ) = &outcome
-            {
+            // Where it cannot be read either, somebody is asked to mend or delete it. What could not be written is
+            // kept: the bank is not asked for it again.
+            if let Err(stop @ (Stop::KeyPair { .. } | Stop::Corrupt { .. })) = &outcome {
                 tracing::debug!(error = telemetry::chain(stop), "the context is read again next time");
                 ContextStore::reload(entry);
             }
@@ -197,7 +208,7 @@ impl Operator {
     }
 
     async fn install(&self, entry: &mut Entry, caller: &Caller) -> Result<(), Stop> {
-        let _slot = self.bank_slot().await;
+        let slot = self.bank_slot().await;
         self.turn(entry, Call::CreateInstallation, caller).await?;
         let keys = entry.keys(|name| self.contexts.locate(name))?;
         let reply = self
@@ -207,6 +218,8 @@ impl Operator {
                 self.bank_for(caller, entry.environment).install(&keys.own),
             )
             .await?;
+        // Whatever the API server makes of the write, the next one may call the bank meanwhile.
+        drop(slot);
         self.telemetry.metrics.installed(entry.environment.as_str());
         entry.stored.context.installation = Some(InstallationRecord {
             token: reply.value.token,
@@ -237,7 +250,7 @@ impl Operator {
     }
 
     async fn open_session(&self, entry: &mut Entry, key: &ApiKey, caller: &Caller) -> Result<(), Stop> {
-        let _slot = self.bank_slot().await;
+        let slot = self.bank_slot().await;
         self.turn(entry, Call::CreateSession, caller).await?;
         let (keys, token) = self.installed(entry)?;
         let installed = installed(&keys, &token)?;
@@ -263,6 +276,7 @@ impl Operator {
         if entry.stored.bound_ip.is_none() {
             self.read_bound_ip(entry, caller).await;
         }
+        drop(slot);
         self.contexts.save(entry).await
     }
 

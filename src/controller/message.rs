@@ -49,6 +49,18 @@ pub(crate) fn retry_command(object: &str) -> String {
     format!("kubectl -n {namespace} annotate boc {name} reconcile.fluxcd.io/requestedAt=$(date +%s) --overwrite")
 }
 
+/// The API server forbids in one way what rights, quotas and policies stand against, and names the quota or the
+/// policy (`F38`).
+fn way_out_of_refusal(told: &str) -> &'static str {
+    if told.contains("exceeded quota") {
+        return "Raise the quota, or make room in it.";
+    }
+    if ["ValidatingAdmissionPolicy", "admission webhook", "is invalid"].iter().any(|word| told.contains(word)) {
+        return "Change the policy that refuses it.";
+    }
+    "Install the RBAC of this version of the operator."
+}
+
 /// The message of a pass that stopped early.
 pub(crate) fn of_stop(stop: &Stop, operator_namespace: &str, service_account: &str) -> String {
     match stop {
@@ -111,14 +123,21 @@ pub(crate) fn of_stop(stop: &Stop, operator_namespace: &str, service_account: &s
             "{}. Nothing is done on a guess. Ask the operator's admins to mend or delete this object in namespace {operator_namespace}.",
             telemetry::chain(stop)
         ),
-        Stop::Kube { source, .. } if status_code(source) == Some(403) => {
-            format!("{}. Install the RBAC of this version of the operator.", telemetry::chain(stop))
+        Stop::Kube { source, .. } if matches!(status_code(source), Some(403 | 422)) => {
+            let told = telemetry::chain(stop);
+            let step = way_out_of_refusal(&told);
+            format!("{told}. {step}")
         }
+        Stop::Bank { .. } if stop.reason() == Some(Reason::BankNotTrusted) => format!(
+            "{}. No key was sent. Look for a proxy between the operator and bunq, at the operator's clock, its base URLs and --bunq-ca-file. \
+             The operator tries again by itself.",
+            telemetry::chain(stop)
+        ),
         Stop::Bank { .. } | Stop::Kube { .. } | Stop::KubeTimeout { .. } => {
             format!("{}. The operator tries again by itself.", telemetry::chain(stop))
         }
         Stop::InvalidSpec { .. } => format!("{}. Mend the manifest.", telemetry::chain(stop)),
-        Stop::Gone | Stop::BackingOff { .. } => telemetry::chain(stop),
+        Stop::Gone | Stop::Ending | Stop::Withheld | Stop::BackingOff { .. } => telemetry::chain(stop),
     }
 }
 

@@ -9,8 +9,11 @@
 //! | `windows` | what an earlier process used of the bank's limits |
 //! | `claim`, `sweep` | who may change which user's client |
 //! | `secret`, `secret_watch` | the output Secret, and news of Secrets |
+//! | `watching` | how everything is watched |
+//! | `run`, `waiting`, `supervise` | from the start to the end of the process |
 //! | `status`, `message`, `events` | what people read |
 //! | `census` | how many objects are in which state, for the metrics |
+//! | `election`, `leadership`, `lease` | which replica works, and the fence before the bank |
 //! | `error` | why a pass stops, and when it is tried again |
 
 mod ask;
@@ -20,12 +23,15 @@ mod claim;
 mod context;
 mod context_secret;
 mod context_store;
+mod election;
 mod error;
 mod events;
 mod execute;
 mod finalizer;
 mod identify;
 mod kube_call;
+mod leadership;
+mod lease;
 mod login;
 mod message;
 mod observe;
@@ -35,10 +41,14 @@ mod run;
 mod secret;
 mod secret_watch;
 mod status;
+mod supervise;
 mod sweep;
+mod waiting;
 mod wake;
+mod watching;
 mod windows;
 
 pub use context::Config;
 pub use kube_call::KubeCall;
+pub use lease::LEASE_NAME;
 pub use run::{RunError, run};

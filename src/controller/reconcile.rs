@@ -30,6 +30,9 @@ const STALE: Duration = Duration::from_millis(200);
 /// A stalled object is looked at again this often, at most and at least.
 const STALLED: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(10));
 
+/// Failures after which a short delay no longer grows: it stays within 8 s (`L3`).
+const SHORT: u32 = 3;
+
 /// What a pass came to, for the queue and the metrics.
 struct Outcome {
     again_in: Duration,
@@ -39,6 +42,10 @@ struct Outcome {
 /// One pass over `object`, never failing: every trouble is told in the status and tried again.
 pub(crate) async fn reconcile(object: Arc<BunqOAuthClient>, operator: Arc<Operator>) -> Result<Action, Infallible> {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+    // Whoever is elected looks at everything.
+    let Some(term) = operator.leadership.term().filter(|_| operator.go_on().is_ok()) else {
+        return Ok(Action::requeue(SAFETY_NET));
+    };
     // Of the highest level, so that every line of a pass has these keys whatever the filter.
     let span = tracing::error_span!(
         "reconcile",
@@ -51,12 +58,19 @@ pub(crate) async fn reconcile(object: Arc<BunqOAuthClient>, operator: Arc<Operat
     );
     trace::show_id(&span);
     let clock = Arc::clone(&operator.clock);
+    let _working = operator.workers.begin();
     let timer = operator.telemetry.metrics.reconcile_started(move || clock.monotonic());
     let uid = object.uid().unwrap_or_default();
-    let pass = Box::pin(one_pass(Arc::clone(&operator), namespace, name, uid.clone()));
+    let pass = Box::pin(one_pass(Arc::clone(&operator), object));
     let pass = AssertUnwindSafe(tokio::time::timeout(DEADLINE, pass)).catch_unwind().instrument(span.clone());
-    let outcome = match pass.await {
+    let ended = tokio::select! {
+        ended = pass => ended,
+        // What it was about is somebody else's now.
+        () = operator.leadership.ended(term) => return Ok(Action::requeue(SAFETY_NET)),
+    };
+    let outcome = match ended {
         Ok(Ok(outcome)) => {
+            operator.calmed(&uid);
             if matches!(outcome.result, ReconcileResult::Error) {
                 trace::fail(&span, "error");
             }
@@ -71,6 +85,7 @@ pub(crate) async fn reconcile(object: Arc<BunqOAuthClient>, operator: Arc<Operat
             operator.telemetry.metrics.reconcile_panicked();
             trace::fail(&span, "panic");
             span.in_scope(|| tracing::error!("the pass panicked and is tried again"));
+            operator.tell_panic(&object, &uid).instrument(span).await;
             Outcome { again_in: operator.back_off(&uid), result: ReconcileResult::Error }
         }
     };
@@ -78,22 +93,27 @@ pub(crate) async fn reconcile(object: Arc<BunqOAuthClient>, operator: Arc<Operat
     Ok(Action::requeue(outcome.again_in.max(Duration::from_millis(10))))
 }
 
-async fn one_pass(operator: Arc<Operator>, namespace: String, name: String, uid: String) -> Outcome {
+async fn one_pass(operator: Arc<Operator>, known: Arc<BunqOAuthClient>) -> Outcome {
+    let (namespace, name) = (known.namespace().unwrap_or_default(), known.name_any());
     let api = operator.objects(&namespace);
-    let read = kube_call(KubeCall::ReadManifest, || format!("{namespace}/{name}"), api.get(&name)).await;
-    let object = match absent(read) {
-        Ok(Some(object)) => object,
-        Ok(None) => {
-            operator.forget(&uid);
-            return Outcome { again_in: SAFETY_NET, result: ReconcileResult::Success };
-        }
-        Err(stop) => {
-            tracing::warn!(error = telemetry::chain(&stop), "the object could not be read");
-            return Outcome { again_in: operator.back_off(&uid), result: ReconcileResult::Error };
-        }
-    };
-    let mut pass = Pass::new(Arc::clone(&operator), object);
-    greet(&mut pass, &api).await;
+    let mut pass = Pass::new(Arc::clone(&operator), (*known).clone());
+    // The answer to a status that was written over this very version is as good as a read (`S2`).
+    if !greet(&mut pass, &api).await {
+        let read = kube_call(KubeCall::ReadManifest, || format!("{namespace}/{name}"), api.get(&name)).await;
+        let object = match absent(read) {
+            Ok(Some(object)) => object,
+            Ok(None) => {
+                operator.forget(&pass.caller.uid);
+                return Outcome { again_in: SAFETY_NET, result: ReconcileResult::Success };
+            }
+            Err(stop) => {
+                tracing::warn!(error = telemetry::chain(&stop), "the object could not be read");
+                return Outcome { again_in: operator.short_back_off(&pass.caller.uid), result: ReconcileResult::Error };
+            }
+        };
+        pass = Pass::new(Arc::clone(&operator), object);
+        greet(&mut pass, &api).await;
+    }
     let end = match pass.run().await {
         End::Stop(Stop::Bank { source }) if is_signature_trouble(&source) => {
             operator.weigh_signature_trouble(&pass, source).await
@@ -104,35 +124,39 @@ async fn one_pass(operator: Arc<Operator>, namespace: String, name: String, uid:
     conclude(&operator, &api, pass, end).await
 }
 
-/// The first visit is visible at once: all conditions, not yet known (C03).
-async fn greet(pass: &mut Pass, api: &Api<BunqOAuthClient>) {
+/// The first visit is visible at once: all conditions, not yet known (C03). Whether this was it.
+async fn greet(pass: &mut Pass, api: &Api<BunqOAuthClient>) -> bool {
     let is_known = pass.object.status.as_ref().is_some_and(|status| !status.conditions.is_empty());
     if is_known || pass.want.deleting || pass.want.suspended {
-        return;
+        return false;
     }
     let message = Reason::Progressing.meaning().to_owned();
     let mut report = report(pass, Reason::Progressing, message, None);
     report.inputs = None;
     report.handled = None;
-    write_status(pass, api, &report).await;
+    pass.caller.is_newcomer = matches!(write_status(pass, api, &report).await, Written::Yes);
+    pass.caller.is_newcomer
 }
 
 async fn conclude(operator: &Operator, api: &Api<BunqOAuthClient>, mut pass: Pass, end: End) -> Outcome {
     let now = operator.clock.now();
     let (again_in, next_attempt) = appointment(operator, &pass, &end, now);
     let result = match &end {
-        End::Stop(stop) if matches!(stop.retry(), Retry::Backoff) => ReconcileResult::Error,
+        End::Stop(stop) if matches!(stop.retry(), Retry::Backoff | Retry::Soon) => ReconcileResult::Error,
         End::Stop(_) | End::Waiting(..) | End::Verdict(_) => ReconcileResult::RequeueAfter,
     };
     let outcome = Outcome { again_in, result };
     let Some((reason, message)) = tell(operator, &pass, &end) else {
+        tell_news(operator, &mut pass).await;
         return outcome;
     };
     let mut report = report(&pass, reason, message, next_attempt);
     set_parts(&mut report, &end);
     let headline = |pass: &Pass| pass.object.status.as_ref().and_then(status::headline).map(str::to_owned);
     let before = headline(&pass);
-    match write_status(&mut pass, api, &report).await {
+    let written = write_status(&mut pass, api, &report).await;
+    tell_news(operator, &mut pass).await;
+    match written {
         Written::Yes if before != headline(&pass) => {
             log(reason, &report.message);
             operator.tell_reason(&pass.object, reason, &report.message).await;
@@ -141,9 +165,16 @@ async fn conclude(operator: &Operator, api: &Api<BunqOAuthClient>, mut pass: Pas
         Written::Yes | Written::Same => outcome,
         Written::Stale => Outcome { again_in: STALE, ..outcome },
         Written::Failed => Outcome {
-            again_in: outcome.again_in.min(operator.back_off(&pass.caller.uid)),
+            again_in: outcome.again_in.min(operator.short_back_off(&pass.caller.uid)),
             result: ReconcileResult::Error,
         },
+    }
+}
+
+/// What happened on the way is told when nobody waits for it any more.
+async fn tell_news(operator: &Operator, pass: &mut Pass) {
+    for news in std::mem::take(&mut pass.news) {
+        operator.tell_news(&pass.object, &news).await;
     }
 }
 
@@ -183,8 +214,7 @@ fn is_ready_as_declared(pass: &Pass) -> bool {
 fn is_outage_told(pass: &Pass) -> bool {
     let status = pass.object.status.as_ref();
     status.is_some_and(|status| {
-        status.observed_generation == pass.object.metadata.generation
-            && status::headline(status) == Some(Reason::BankUnavailable.as_str())
+        status.observed_generation == pass.object.metadata.generation && status::tells_of_an_outage(status)
     })
 }
 
@@ -317,6 +347,7 @@ fn usual_appointment(operator: &Operator, pass: &Pass, end: &End, now: Timestamp
             Retry::At(at) => until(at),
             Retry::After(delay) => (delay, None),
             Retry::Backoff => until(now.saturating_add(operator.back_off(uid)).unwrap_or(now)),
+            Retry::Soon => until(now.saturating_add(operator.short_back_off(uid)).unwrap_or(now)),
         },
     }
 }
@@ -353,12 +384,19 @@ impl Operator {
 
     /// The next delay of an object that fails again and again.
     fn back_off(&self, uid: &str) -> Duration {
-        let failures = self.remember(uid, |memory| {
+        backoff::after_failure(self.count_failure(uid), random())
+    }
+
+    /// The same where it is the API server that failed: it may be back at any moment.
+    fn short_back_off(&self, uid: &str) -> Duration {
+        backoff::after_failure(self.count_failure(uid).min(SHORT), random())
+    }
+
+    fn count_failure(&self, uid: &str) -> u32 {
+        self.remember(uid, |memory| {
             memory.failures = memory.failures.saturating_add(1);
             memory.failures
-        });
-        let random = uuid::Uuid::new_v4();
-        backoff::after_failure(failures, draw(&random.to_string()))
+        })
     }
 
     /// Signatures that stay invalid for an hour need a person (protocol §8).
@@ -374,6 +412,10 @@ impl Operator {
         }
         End::Stop(Stop::ServerSignatureInvalid { context: self.contexts.locate(&pass.want.cause.key) })
     }
+}
+
+fn random() -> f64 {
+    draw(&uuid::Uuid::new_v4().to_string())
 }
 
 fn log(reason: Reason, message: &str) {

@@ -13,27 +13,37 @@ use kube::{
     },
 };
 use thiserror::Error;
-use tokio::{sync::watch, task::JoinSet};
+use tokio::sync::{oneshot, watch};
 
 use super::{
     census,
-    context::{Banks, Config, Operator},
+    context::{Banks, Config, Operator, Seams, Signals},
+    leadership::{Fenced, Leadership},
+    lease::Candidate,
     reconcile::reconcile,
+    supervise::Tasks,
     sweep,
+    waiting::until_served,
     wake::Waker,
+    watching::{self, Pauses},
 };
 use crate::{
     api::BunqOAuthClient,
     bunq::{Bank, Transport},
-    clock::SharedClock,
-    telemetry::{self, Telemetry},
+    clock::{self, SharedClock},
+    telemetry::{self, Heartbeat, ReadyHandle, Telemetry},
 };
 
 /// Objects worked on at the same time (D16).
 const CONCURRENCY: u16 = 32;
-/// For a pass that is under way when the process is told to stop.
+/// For the effect of each pass that is under way when the process is told to stop.
 const DRAIN: Duration = Duration::from_secs(20);
-const PAGE: u32 = 50;
+/// Between two attempts to watch, at most: everything waits for this watch.
+const WATCH_PAUSE: Duration = Duration::from_secs(2);
+/// For giving the lease back.
+const RESIGN: Duration = Duration::from_secs(5);
+/// The clock is looked at more often than this.
+const STALE_CLOCK: Duration = Duration::from_mins(1);
 
 /// Why the operator cannot run.
 #[derive(Debug, Error)]
@@ -47,22 +57,17 @@ pub enum RunError {
         #[source]
         source: std::io::Error,
     },
-    /// The API server does not answer.
-    #[error("reach the API server")]
-    Reach {
-        /// Its answer, or none.
-        #[source]
-        source: Box<kube::Error>,
-    },
     /// A task that must never end has ended.
-    #[error("keep {task} running: it ended")]
+    #[error("keep {task} running: it {how}")]
     TaskEnded {
         /// Which task.
         task: &'static str,
+        /// How.
+        how: &'static str,
     },
 }
 
-/// Runs until `shutdown` resolves, then lets the passes under way come to an end.
+/// Runs until `shutdown` resolves; then passes stop before their next effect, and the lease is given back.
 pub async fn run(
     config: Config,
     client: Client,
@@ -74,7 +79,11 @@ pub async fn run(
     let address = config.http_address;
     let endpoint = telemetry::http::bind(address).await.map_err(|source| RunError::Listen { address, source })?;
     tracing::info!(http_address = %endpoint.address(), "serving /livez, /readyz and /metrics");
-    reach(&client).await?;
+    let mut tasks = Tasks::new(&telemetry);
+    // Until the watch has seen everything.
+    let ready = telemetry.readiness.handle("watch");
+    tasks.spawn("health", endpoint.serve(telemetry.clone(), std::future::pending()));
+    tasks.spawn("clock", watch_clock(Arc::clone(&clock), telemetry.liveness.heartbeat("ticks", STALE_CLOCK)));
 
     let (stop, stopped) = watch::channel(false);
     let readiness = telemetry.readiness.clone();
@@ -84,57 +93,58 @@ pub async fn run(
         // Nobody listens only when everything has ended already.
         let _ = stop.send(true);
     });
-    let banks = banks(&config, &transport);
+    tokio::select! {
+        () = until_served(&config, &client) => {}
+        () = until(stopped.clone()) => return Ok(()),
+    }
+
+    let leadership =
+        if config.leader_elect { Leadership::none(Arc::clone(&clock)) } else { Leadership::always(Arc::clone(&clock)) };
+    let banks = banks(&config, &(Fenced::new(Arc::clone(&leadership), transport) as Arc<dyn Transport>));
     let (store, writer) = reflector::store();
     let (waker, wanted) = Waker::new();
     let (deleted, deletions) = mpsc::unbounded();
-    let objects = objects(&config, &client, writer, &telemetry, deleted);
-    let operator = Operator::new(config, Arc::clone(&clock), telemetry.clone(), client, store.clone(), banks, waker);
+    let objects = objects(&config, &client, writer, ready, deleted);
+    let is_electing = config.leader_elect;
+    let operator = Operator::new(
+        config,
+        Seams { client: client.clone(), clock: Arc::clone(&clock), telemetry: telemetry.clone(), banks },
+        Signals { leadership: Arc::clone(&leadership), stopped: stopped.clone() },
+        store.clone(),
+        waker,
+    );
     telemetry.metrics.max_concurrent_reconciles(CONCURRENCY);
 
-    let mut tasks = JoinSet::new();
-    tasks.spawn(supervised(&telemetry, "sweeper", sweep::run(Arc::clone(&operator), deletions)));
-    tasks.spawn(supervised(&telemetry, "census", census::run(Arc::clone(&operator))));
-    tasks.spawn(supervised(&telemetry, "health", endpoint.serve(telemetry.clone(), std::future::pending())));
+    tasks.spawn("sweeper", sweep::run(Arc::clone(&operator), deletions));
+    tasks.spawn("census", census::run(Arc::clone(&operator)));
+    let (resign, resigning) = oneshot::channel();
+    if is_electing {
+        tasks.spawn("lease", Candidate::new(Arc::clone(&operator), client).run(resigning));
+    }
+    // Timers that were set before the clock jumped are late (`F37`), and an election changes everything.
+    let everything = stream::select(stream::unfold(clock.jumps(), next_jump), leadership.elections());
     let passes = Controller::for_stream(objects, store)
         .with_config(controller::Config::default().concurrency(CONCURRENCY))
         .reconcile_on(wanted)
-        // Timers that were set before the clock jumped are late (`F37`).
-        .reconcile_all_on(stream::unfold(clock.jumps(), next_jump))
+        .reconcile_all_on(everything)
         .graceful_shutdown_on(until(stopped.clone()))
         .run(reconcile, |_, error, _| -> Action { match *error {} }, operator)
         .for_each(|_| std::future::ready(()));
+    tasks.spawn("watch", passes);
 
     let ended = tokio::select! {
-        () = passes => None,
-        task = tasks.join_next() => task.and_then(Result::ok).or(Some("a task that panicked")),
+        ended = tasks.next() => Some(ended),
         () = overdue(stopped.clone()) => None,
     };
-    match ended {
-        Some(task) if !*stopped.borrow() => Err(RunError::TaskEnded { task }),
-        None if !*stopped.borrow() => Err(RunError::TaskEnded { task: "the controller" }),
-        Some(_) | None => Ok(()),
+    if let Some(ended) = ended.filter(|_| !*stopped.borrow()) {
+        return Err(ended);
     }
-}
-
-/// A core task: when it ends, /livez fails and the process ends (`L7`).
-fn supervised(
-    telemetry: &Telemetry,
-    name: &'static str,
-    task: impl Future<Output = ()> + Send + 'static,
-) -> impl Future<Output = &'static str> + Send + 'static {
-    let alive = telemetry.liveness.task(name);
-    async move {
-        task.await;
-        drop(alive);
-        name
+    // Passes that did not end in time are dropped, and nothing of theirs reaches the bank any more: the next
+    // process goes on from the journal.
+    leadership.end();
+    if is_electing && resign.send(()).is_ok() {
+        let _ = tokio::time::timeout(RESIGN, tasks.until_ended("lease")).await;
     }
-}
-
-/// One plain question, so that a cluster that cannot be reached is told at once and in one line.
-async fn reach(client: &Client) -> Result<(), RunError> {
-    let version = client.apiserver_version().await.map_err(|source| RunError::Reach { source: Box::new(source) })?;
-    tracing::info!(kubernetes = version.git_version, "reached the API server");
     Ok(())
 }
 
@@ -143,10 +153,18 @@ async fn until(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
-/// Passes that do not end in time are dropped: the next process goes on from the journal.
 async fn overdue(stopped: watch::Receiver<bool>) {
     until(stopped).await;
-    let _ = tokio::time::timeout(DRAIN, std::future::pending::<()>()).await;
+    clock::pause(DRAIN).await;
+}
+
+/// Looks at the clock again and again, and shows that timers come by.
+async fn watch_clock(clock: SharedClock, ticks: Heartbeat) {
+    loop {
+        clock.check();
+        ticks.beat();
+        clock::pause(clock::CHECK_EVERY).await;
+    }
 }
 
 fn banks(config: &Config, transport: &Arc<dyn Transport>) -> Banks {
@@ -160,32 +178,46 @@ fn objects(
     config: &Config,
     client: &Client,
     writer: reflector::store::Writer<BunqOAuthClient>,
-    telemetry: &Telemetry,
+    ready: ReadyHandle,
     deleted: mpsc::UnboundedSender<()>,
 ) -> impl Stream<Item = Result<BunqOAuthClient, watcher::Error>> + Send + 'static {
-    let ready = telemetry.readiness.handle("watch");
     let namespaces = config.watch_namespaces.clone();
     // Rights on objects are cluster-wide (D14), so several namespaces are one watch and a filter.
     let api = match namespaces.as_slice() {
         [namespace] => Api::namespaced(client.clone(), namespace),
         _ => Api::all(client.clone()),
     };
-    watcher(api, watcher::Config::default().page_size(PAGE))
-        .default_backoff()
+    let mut told = None;
+    watcher(api, watching::config())
+        .backoff(Pauses::up_to(WATCH_PAUSE))
         .try_filter(move |event| std::future::ready(is_watched(&namespaces, event)))
         .modify(|object| object.metadata.managed_fields = None)
         // Before anybody is told: the sweeper asks the store who lives.
         .reflect(writer)
         .inspect(move |event| match event {
-            Ok(Event::Delete(_)) => drop(deleted.unbounded_send(())),
+            Ok(Event::Delete(_)) => {
+                told = None;
+                drop(deleted.unbounded_send(()));
+            }
             Ok(Event::InitDone) => {
+                told = None;
                 ready.set_ready();
                 drop(deleted.unbounded_send(()));
             }
-            Ok(Event::Apply(_) | Event::Init | Event::InitApply(_)) => {}
-            Err(error) => tracing::warn!(%error, "objects cannot be watched; trying again"),
+            Ok(Event::Apply(_)) => told = None,
+            Ok(Event::Init | Event::InitApply(_)) => {}
+            // Each trouble once.
+            Err(error) => {
+                let error = telemetry::chain(error);
+                if told.as_ref() != Some(&error) {
+                    tracing::warn!(error, "objects cannot be watched; trying again");
+                }
+                told = Some(error);
+            }
         })
         .applied_objects()
+        // The controller would pause for an error that it sees, and with it all that others ask for (D15).
+        .filter(|object| std::future::ready(object.is_ok()))
         .predicate_filter(
             // Our own status writes change none of these; a finalizer or an annotation bumps no generation.
             predicates::generation.combine(predicates::annotations).combine(predicates::finalizers),

@@ -23,28 +23,40 @@ use super::{
 use crate::{api::BunqOAuthClient, clock, plan::Reason, telemetry};
 
 const EVERY: Duration = Duration::from_mins(5);
-const FIRST_RETRY: Duration = Duration::from_secs(1);
+/// After a sweep that failed; somebody may wait for what it frees (`L3`).
+const RETRIES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(8));
 /// A context that nobody used for so long goes (protocol §8).
 const UNUSED: SignedDuration = SignedDuration::from_hours(24);
 /// While a creation without an answer is younger than this, its journal is kept.
 const DOUBT: SignedDuration = SignedDuration::from_mins(5);
 
-/// Sweeps at the start, every five minutes, whenever an object was seen to be deleted, and when the clock
-/// jumped. A sweep that failed is tried again soon: somebody may wait for what it frees.
+/// While this process leads, and from the beginning whenever it is elected.
 pub(crate) async fn run(operator: Arc<Operator>, mut deletions: mpsc::UnboundedReceiver<()>) {
+    loop {
+        let term = operator.leadership.begun().await;
+        tokio::select! {
+            () = lead(&operator, &mut deletions) => return,
+            () = operator.leadership.ended(term) => {}
+        }
+    }
+}
+
+/// Sweeps at the start, every five minutes, whenever an object was seen to be deleted, and when the clock
+/// jumped. A sweep that failed is tried again soon.
+async fn lead(operator: &Operator, deletions: &mut mpsc::UnboundedReceiver<()>) {
     let mut unused_since = HashMap::new();
     let mut jumps = operator.clock.jumps();
-    let mut again_in = FIRST_RETRY;
+    let mut again_in = RETRIES.0;
     loop {
-        let pause = match sweep(&operator, &mut unused_since).await {
+        let pause = match sweep(operator, &mut unused_since).await {
             Ok(()) => {
-                again_in = FIRST_RETRY;
+                again_in = RETRIES.0;
                 EVERY
             }
             Err(stop) => {
                 tracing::warn!(error = telemetry::chain(&stop), "the sweep could not be finished");
                 let pause = again_in;
-                again_in = EVERY.min(again_in * 2);
+                again_in = RETRIES.1.min(again_in * 2);
                 pause
             }
         };
@@ -146,6 +158,7 @@ async fn sweep_contexts(
         api.list_metadata(&params),
     )
     .await?;
+    operator.contexts.know(contexts.items.iter().map(ResourceExt::name_any).collect());
     let uses = operator.contexts.uses().await;
     for context in contexts.items {
         let name = context.name_any();

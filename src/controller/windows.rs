@@ -2,8 +2,31 @@
 
 use std::time::Duration;
 
+use tokio::sync::Mutex;
+
 use super::{context::Operator, context_secret::Stored, error::Stop};
 use crate::bunq::{Environment, LimitMode, SESSION_WINDOW};
+
+/// Since when this process is at work, and whether it knows what an earlier one left of the windows.
+pub(crate) struct Windows {
+    state: Mutex<State>,
+}
+
+struct State {
+    began: Duration,
+    is_followed: bool,
+}
+
+impl Windows {
+    pub(crate) fn new(began: Duration) -> Self {
+        Self { state: Mutex::new(State { began, is_followed: false }) }
+    }
+
+    /// Another process was at work until now.
+    pub(crate) async fn begin(&self, now: Duration) {
+        *self.state.lock().await = State { began: now, is_followed: false };
+    }
+}
 
 impl Operator {
     /// Once, before the first call to the bank. Where there is a context an earlier process was at work, and
@@ -11,16 +34,23 @@ impl Operator {
     pub(crate) async fn follow_earlier_process(&self) -> Result<(), Stop> {
         match self.config.limits {
             LimitMode::Off => Ok(()),
-            LimitMode::Bunq => self.followed.get_or_try_init(|| self.follow()).await.copied(),
+            LimitMode::Bunq => {
+                let mut state = self.windows.state.lock().await;
+                if !state.is_followed {
+                    self.follow(state.began).await?;
+                    state.is_followed = true;
+                }
+                Ok(())
+            }
         }
     }
 
-    async fn follow(&self) -> Result<(), Stop> {
+    async fn follow(&self, began: Duration) -> Result<(), Stop> {
         let contexts = self.contexts.all().await?;
         for environment in [Environment::Production, Environment::Sandbox] {
             let here = contexts.iter().filter(|(of, _)| *of == Some(environment));
-            if let Some(next_session) = here.map(|(_, stored)| self.next_session_after(stored)).max() {
-                self.limiter.follow(environment, self.started, next_session);
+            if let Some(next_session) = here.map(|(_, stored)| self.next_session_after(stored, began)).max() {
+                self.limiter.follow(environment, began, next_session);
             }
         }
         Ok(())
@@ -29,10 +59,10 @@ impl Operator {
     /// When the next session may be opened as far as this context tells. Before a session is opened the
     /// context shows none that lives, so one that shows none may have been opened right before this
     /// process began.
-    fn next_session_after(&self, stored: &Stored) -> Duration {
+    fn next_session_after(&self, stored: &Stored, began: Duration) -> Duration {
         let now = self.clock.now();
         let known = stored.context.session_at(now).and(stored.context.last_session_at);
-        known.map_or(self.started + SESSION_WINDOW, |opened| {
+        known.map_or(began + SESSION_WINDOW, |opened| {
             // No stored time makes anybody wait longer: a clock may have been wrong when it was written.
             let age = now.duration_since(opened);
             let age = if age.is_negative() { Duration::ZERO } else { age.unsigned_abs() };

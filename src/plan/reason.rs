@@ -65,6 +65,7 @@ reasons! {
     CredentialsKeyEmpty Reconciling "The API key in the Secret is empty." "Put the API key there.";
     WaitingForBankLimit Reconciling "bunq allows few calls per address (one new session in 30 seconds); this call has its turn later." "Wait; `status.nextAttemptTime` tells until when.";
     BankUnavailable Reconciling "bunq cannot be reached, is under maintenance, or refuses for being asked too often." "Wait. Published credentials stay valid and Ready.";
+    BankNotTrusted Reconciling "TLS with bunq failed: no trusted certificate for this host and this day, or no TLS 1.2. Nothing was sent." "Look at the message; then for a proxy in between, the operator's clock, its base URLs and `--bunq-ca-file`.";
     BankAnswerUnverified Reconciling "An answer of the bank lacked a valid signature, so nothing of it was believed or written." "Wait. If it stays for more than an hour, look for a proxy that changes bodies.";
     KubernetesUnavailable Reconciling "The API server refused or did not answer a call." "Wait; look at the message for the call.";
     CreateUnconfirmed Reconciling "A client may have been created and the answer was lost. The operator lists again for a minute before it tries again, so that there is never a second client." "Wait.";
@@ -76,7 +77,7 @@ reasons! {
     UserChanged Stalled "The API key belongs to another bunq user than the client of this resource." "Put back a key of the first user, or allow a new client with the annotation `bunq-operator.io/allow-new-client`.";
     UserAlreadyClaimed Stalled "Another BunqOAuthClient manages this bunq user; bunq allows one client per user." "Delete one of the two, or use another user's key.";
     NamespaceNotGranted Stalled "The operator may not use Secrets in this namespace." "Run the `kubectl create rolebinding` command in the message.";
-    Forbidden Stalled "The API server forbids a call that the operator needs." "Install the RBAC of this version; the message names verb and resource.";
+    Forbidden Stalled "The API server forbids a call that the operator needs." "Install the RBAC of this version, or lift the quota or policy; the message names verb and resource.";
     OperatorStateUnreadable Stalled "An object of the operator's own, a claim or a context, cannot be read; nothing is done on a guess." "Ask the operator's admins to mend or delete the object that the message names.";
     InvalidSpec Stalled "The manifest breaks a rule that the API server did not check." "Mend the field that the message names.";
     SecretNotOwned Stalled "The output Secret exists and belongs to somebody else; it stays untouched." "Delete or rename it, or set `spec.secret.name`.";

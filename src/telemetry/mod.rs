@@ -14,7 +14,7 @@ use std::{sync::Arc, time::Duration};
 pub use self::{
     log::{LogError, LogFormat},
     metrics::{BankCall, ClientCensus, Metrics, ReconcileResult, ReconcileTimer},
-    ready::{FailedCheck, Heartbeat, Liveness, Readiness, ReadyHandle, TaskGuard},
+    ready::{FailedCheck, Heartbeat, Liveness, Readiness, ReadyHandle, TaskGuard, Work, Working},
     trace::Traces,
 };
 

@@ -18,6 +18,7 @@ mod plane;
 mod process;
 mod resolve;
 mod servers;
+mod store;
 #[cfg(test)]
 mod tests;
 

@@ -4,17 +4,18 @@ use std::path::{Path, PathBuf};
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use rustls::crypto::aws_lc_rs;
+use tokio::sync::Mutex;
 
 use super::folder::Folder;
 use super::resolve::{Source, resolve};
 use super::servers::{self, Servers};
-use super::{Component, Error, Kubectl, Options, binary, files, named};
+use super::{Component, Error, Kubectl, Options, binary, files, named, store};
 
 /// A running control plane. Dropping it ends its processes and removes its folder, unless that is kept.
 #[derive(Debug)]
 pub struct ControlPlane {
     // Before the folder, so that nobody writes there when it goes; absent: a cluster of the user's.
-    servers: Option<Servers>,
+    servers: Option<Mutex<Servers>>,
     folder: Folder,
     server_url: String,
     ca_file: PathBuf,
@@ -66,7 +67,15 @@ impl ControlPlane {
         }
         let ca_file = servers::ca_file(path);
         let kubectl = link_kubectl(&folder, &programs.join("kubectl"), &admin_kubeconfig)?;
-        Ok(Self { servers: Some(servers), folder, server_url, ca_file, admin_kubeconfig, audit_log, kubectl })
+        Ok(Self {
+            servers: Some(Mutex::new(servers)),
+            folder,
+            server_url,
+            ca_file,
+            admin_kubeconfig,
+            audit_log,
+            kubectl,
+        })
     }
 
     /// The administrator's kubeconfig.
@@ -127,10 +136,18 @@ impl ControlPlane {
     }
 
     /// Ends the API server and starts it again at the same address; returns when it is ready.
-    pub async fn restart_apiserver(&mut self) -> Result<(), Error> {
-        match &mut self.servers {
-            Some(servers) => servers.restart_apiserver(self.folder.path()).await,
+    pub async fn restart_apiserver(&self) -> Result<(), Error> {
+        match &self.servers {
+            Some(servers) => servers.lock().await.restart_apiserver(self.folder.path()).await,
             None => Err(Error::NotOurs { action: "restart the API server" }),
+        }
+    }
+
+    /// Has the store forget every version but the last: whoever goes on from an older one is refused.
+    pub async fn compact(&self) -> Result<(), Error> {
+        match &self.servers {
+            Some(servers) => store::compact(&servers.lock().await.store_url()).await,
+            None => Err(Error::NotOurs { action: "compact the store" }),
         }
     }
 
@@ -143,17 +160,18 @@ impl ControlPlane {
     /// `kill -KILL`: asked politely all at once, the API server waits long for a store that is gone.
     pub fn leave_running(mut self) -> Result<Vec<u32>, Error> {
         self.folder.keep()?;
-        let Some(servers) = &mut self.servers else {
+        let Some(servers) = self.servers.as_mut().map(Mutex::get_mut) else {
             return Ok(Vec::new());
         };
         servers.release()?;
         Ok(servers.process_ids())
     }
 
-    /// The processes that were started; none for a cluster that is not ours.
+    /// The processes that were started; none for a cluster that is not ours, or while a server is restarted.
     #[must_use]
     pub fn process_ids(&self) -> Vec<u32> {
-        self.servers.as_ref().map(Servers::process_ids).unwrap_or_default()
+        let servers = self.servers.as_ref().and_then(|servers| servers.try_lock().ok());
+        servers.map(|servers| servers.process_ids()).unwrap_or_default()
     }
 
     /// The last lines that a component logged.

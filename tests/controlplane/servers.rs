@@ -27,6 +27,7 @@ pub(super) struct Servers {
     apiserver_args: Vec<String>,
     kubeconfig: PathBuf,
     port: u16,
+    store_port: u16,
 }
 
 impl Servers {
@@ -72,6 +73,7 @@ impl Servers {
             apiserver_args,
             kubeconfig: kubeconfig.to_owned(),
             port,
+            store_port: client,
         };
         let cluster = files::cluster(&servers.url(), &ca_file(folder));
         files::write_kubeconfig(kubeconfig, cluster, files::bearer(token.clone()), None)?;
@@ -100,6 +102,10 @@ impl Servers {
 
     pub(super) fn url(&self) -> String {
         format!("https://127.0.0.1:{}", self.port)
+    }
+
+    pub(super) fn store_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.store_port)
     }
 
     pub(super) fn process_ids(&self) -> Vec<u32> {

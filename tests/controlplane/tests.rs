@@ -12,6 +12,7 @@ use super::audit::unused_grants;
 use super::{Component, ControlPlane, Error, Options, Progress};
 
 mod deploy;
+mod rendered;
 
 const WIDGETS: &str = r"
 apiVersion: apiextensions.k8s.io/v1
@@ -169,11 +170,12 @@ async fn kubectl_and_server_know_their_version() {
 
 #[tokio::test]
 async fn a_restarted_api_server_has_its_objects_and_a_stopped_control_plane_leaves_nothing() {
-    let mut plane = ControlPlane::start(Options { progress: Progress::silent(), ..Options::default() }).await.unwrap();
+    let plane = ControlPlane::start(Options { progress: Progress::silent(), ..Options::default() }).await.unwrap();
     let folder: PathBuf = plane.dir().to_owned();
     make_namespace(&plane, "lasting").await;
     let before = plane.process_ids();
 
+    plane.compact().await.unwrap();
     plane.restart_apiserver().await.unwrap();
 
     plane.kubectl().run(&["get", "namespace", "lasting"]).await.unwrap();
@@ -216,8 +218,7 @@ async fn a_cluster_that_is_named_is_used_and_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let options = Options { dir: Some(folder.path().join("named")), ..Options::default() };
 
-    let mut named =
-        ControlPlane::existing(plane.admin_kubeconfig(), None, plane.kubectl().program(), &options).unwrap();
+    let named = ControlPlane::existing(plane.admin_kubeconfig(), None, plane.kubectl().program(), &options).unwrap();
 
     assert_eq!(named.server_url(), plane.server_url());
     assert_eq!(std::fs::read(named.ca_file()).unwrap(), std::fs::read(plane.ca_file()).unwrap());

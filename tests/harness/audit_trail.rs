@@ -27,9 +27,27 @@ impl AuditTrail {
         Ok(requests.iter().filter(writes).map(describe).collect())
     }
 
+    /// Everything that `user` asked for since then and was answered, granted or not, as `verb resource
+    /// namespace/name (status)`; a watch is answered when it ends.
+    pub fn answered(&self, user: &str) -> Outcome<Vec<String>> {
+        let requests = self.requests_of(user)?;
+        let ended = requests.iter().filter(|request| request["stage"] == "ResponseComplete");
+        Ok(ended.map(describe).collect())
+    }
+
     /// How many requests of any kind `user` made since then.
     pub fn count_of(&self, user: &str) -> Outcome<usize> {
         Ok(self.requests_of(user)?.len())
+    }
+
+    /// Whether `user` was granted such a request since then.
+    pub fn granted(&self, user: &str, verb: &str, resource: &str, namespace: &str) -> Outcome<bool> {
+        let requests = self.requests_of(user)?;
+        Ok(requests.iter().any(|request| {
+            let object = &request["objectRef"];
+            let is_it = request["verb"] == verb && object["resource"] == resource && object["namespace"] == namespace;
+            is_it && request["responseStatus"]["code"] == 200
+        }))
     }
 
     fn requests_of(&self, user: &str) -> Outcome<Vec<Value>> {

@@ -1,6 +1,7 @@
 //! What the scenarios share: the worlds they play in, the tables of cases, the oracles, and the
 //! model of the bank that the planner is played against.
 
+pub mod api_proxy;
 pub mod audit_trail;
 pub mod bank_model;
 pub mod bench;
@@ -23,6 +24,8 @@ pub mod pair_watch;
 pub mod pairs;
 pub mod play;
 pub mod process;
+pub mod replica;
+pub mod rights;
 pub mod scatter;
 pub mod story;
 pub mod test_clock;

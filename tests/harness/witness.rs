@@ -14,7 +14,10 @@ use futures::StreamExt as _;
 use kube::{
     Api, Client, ResourceExt as _,
     api::{ApiResource, DynamicObject},
-    runtime::watcher::{self, Event},
+    runtime::{
+        WatchStreamExt as _,
+        watcher::{self, Event},
+    },
 };
 use serde_json::Value;
 use tokio::{sync::watch, task::AbortHandle};
@@ -97,7 +100,7 @@ struct Hearing {
 
 impl Hearing {
     async fn listen(mut self, api: Api<DynamicObject>) {
-        let mut events = std::pin::pin!(watcher::watcher(api, watcher::Config::default()));
+        let mut events = std::pin::pin!(watcher::watcher(api, watcher::Config::default()).default_backoff());
         while let Some(event) = events.next().await {
             match event {
                 Ok(Event::Apply(object) | Event::InitApply(object)) => self.see(&object),

@@ -27,7 +27,7 @@ pub mod sdk;
 mod secrets;
 mod server;
 mod state;
-mod tls;
+pub(crate) mod tls;
 mod wire;
 
 use std::{

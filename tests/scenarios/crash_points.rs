@@ -3,11 +3,12 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use bunq_oauth_operator::{bunq::Call, controller::KubeCall};
 use libtest_mimic::Trial;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use testbed::harness::{
     Outcome, World,
-    crash::{Effect, Lane, Point, Reference, STORIES, Story},
+    crash::{Dropped, Effect, Lane, Point, PollCut, Reference, STORIES, Story},
     ensure,
     outcome::chain,
 };
@@ -22,8 +23,17 @@ const PAIRS: usize = 25;
 const SEED: u64 = 20_261_122;
 /// Broken runs that a failure spells out.
 const EXAMPLES: usize = 3;
-/// Calls that the client knows and the operator has no need of.
-const NEVER_MADE: [Effect; 1] = [Effect::Bank(bunq_oauth_operator::bunq::Call::GetUser)];
+/// Stories that are cut at every poll, and more polls than they have.
+const POLLED: [&str; 2] = ["registers", "moves_and_renames"];
+const MOST_POLLS: usize = 1000;
+/// A call that the client knows and the operator has no need of; and an operator that is alone holds no
+/// lease: who leads is another story.
+const NEVER_MADE: [Effect; 4] = [
+    Effect::Bank(Call::GetUser),
+    Effect::Kube(KubeCall::ReadLease),
+    Effect::Kube(KubeCall::CreateLease),
+    Effect::Kube(KubeCall::UpdateLease),
+];
 
 pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
     let story = "crash_points";
@@ -34,6 +44,10 @@ pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
         trials.push(stage.scenario_within(story, &one, LONGEST, move |world| one_cut(world, played)));
         let two = format!("two_cuts_anywhere_change_nothing_in_the_end_when_it_{}", played.name);
         trials.push(stage.scenario_within(story, &two, LONGEST, move |world| two_cuts(world, played)));
+    }
+    for dropped in [Dropped::Pass, Dropped::Process] {
+        let name = format!("dropped_after_any_poll_a_{}_leaves_nothing_undone", format!("{dropped:?}").to_lowercase());
+        trials.push(stage.scenario_within(story, &name, LONGEST, move |world| dropped_after_any_poll(world, dropped)));
     }
     trials
 }
@@ -62,6 +76,32 @@ async fn one_cut(world: Arc<World>, story: &'static Story) -> Outcome {
     ensure(written.is_empty() && missed.len() <= runs.len() / 10, || {
         format!("{} of {} cuts were not made, of writes {written:?}", missed.len(), runs.len())
     })
+}
+
+/// Wherever it waits for the API server or the bank, for every poll of it, until there is none left (F43).
+async fn dropped_after_any_poll(world: Arc<World>, dropped: Dropped) -> Outcome {
+    let lane = Lane::new(world);
+    for story in STORIES.iter().filter(|story| POLLED.contains(&story.name)) {
+        let reference = Reference::play(&lane, story).await?;
+        let (mut poll, mut broken) = (1, Vec::new());
+        loop {
+            match reference.survives_poll(&lane, PollCut { poll, dropped }).await {
+                Ok(true) => poll += 1,
+                Ok(false) => break,
+                Err(error) => {
+                    report(&chain(error.as_ref()));
+                    broken.push(chain(error.as_ref()));
+                    poll += 1;
+                }
+            }
+            ensure(poll < MOST_POLLS, || format!("there is no end after {poll} polls"))?;
+        }
+        let polls = poll - 1;
+        report(&format!("polls, {}: {dropped:?} dropped after each of {polls}", story.name));
+        ensure(polls >= reference.polls() / 2, || format!("{polls} of {} polls", reference.polls()))?;
+        ensure(broken.is_empty(), || format!("{} of {polls} broke:\n{}", broken.len(), broken.join("\n")))?;
+    }
+    Ok(())
 }
 
 /// Two of them (F01, F02, F43).

@@ -7,6 +7,7 @@
 mod adoption;
 mod afterwards;
 mod ambiguity;
+mod api_server;
 mod audit;
 mod bad_credentials;
 mod bad_input;
@@ -14,20 +15,24 @@ mod bank_client;
 mod claim_edits;
 mod claims;
 mod cli;
+mod clock_steps;
 mod clusters;
 mod context;
 mod crash_points;
 mod credentials;
 mod deletion;
+mod door;
 mod drift;
 mod ending;
 mod gone_already;
 mod hostile_bank;
 mod house;
 mod http;
+mod image;
 mod interference;
 mod kills;
 mod kubectl;
+mod leadership;
 mod limits;
 mod login;
 mod logs;
@@ -44,16 +49,23 @@ mod planner;
 mod planner_properties;
 #[expect(unreachable_pub, reason = "it is written to be played from a library, too")]
 mod planner_stories;
+mod poison;
 mod readme;
 mod reasons;
 mod redirect_urls;
 mod requests;
 mod rest;
 mod restart;
+mod rights;
+mod rivals;
+mod rolling;
 mod secret_care;
 mod secret_moves;
+mod shutdown;
 mod stage;
+mod startup;
 mod stored_bytes;
+mod tls;
 mod traces;
 
 use std::{io::Write as _, process::ExitCode};
@@ -88,6 +100,11 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         // These wait for real time to pass: the others play meanwhile.
         limits::trials,
         kills::trials,
+        leadership::trials,
+        rolling::trials,
+        api_server::trials,
+        rights::trials,
+        rivals::trials,
         path::trials,
         login::trials,
         redirect_urls::trials,
@@ -112,6 +129,8 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         outage::trials,
         context::trials,
         restart::trials,
+        shutdown::trials,
+        startup::trials,
         interference::trials,
         gone_already::trials,
         crash_points::trials,
@@ -119,11 +138,16 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         reasons::trials,
         older_rules::trials,
         drift::trials,
+        poison::trials,
+        clock_steps::trials,
         stored_bytes::trials,
         http::trials,
         audit::trials,
         logs::trials,
         traces::trials,
+        door::trials,
+        tls::trials,
+        image::trials,
         cli::trials,
     ];
     let mut trials: Vec<Trial> = stories.iter().flat_map(|story| story(stage)).collect();

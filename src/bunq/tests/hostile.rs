@@ -19,7 +19,7 @@ fn get(body: Vec<u8>) -> Class {
     }
 }
 
-/// `F22`: nothing of it is taken for an answer.
+/// `F22`, `F36`: nothing of it is taken for an answer, however deep it goes.
 #[test]
 fn nonsense_is_malformed() {
     let client = r#"{"OauthClient":{"id":42,"status":"ACTIVE"}}"#;

@@ -10,8 +10,8 @@ use crate::plan::{
 
 /// Repairs of one value within an hour before the operator stops fighting.
 const CONTESTED_AFTER: usize = 3;
-/// How long a write without an answer rests, from the moment when it was about to be sent: a call may take
-/// 30 s, and the bank may carry it out later still.
+/// How long a write without an answer rests, from the moment when it was about to be sent: the bank may
+/// carry it out after we stopped waiting.
 const UNDECIDED_SECONDS: i64 = 45;
 /// Between two looks meanwhile.
 const LOOK_SECONDS: i64 = 15;

@@ -6,7 +6,7 @@ use bunq_oauth_operator::{bunq::Call, controller::KubeCall};
 use serde_json::Value;
 
 use super::{
-    cut::{Cut, Point},
+    cut::{Cut, Point, PollCut},
     effect::Effect,
     run::{Lane, Record},
     script::Counts,
@@ -42,7 +42,10 @@ fn tolerance(effect: Effect) -> Tolerance {
             | KubeCall::CreateContext
             | KubeCall::DeleteContext
             | KubeCall::CreateClaim
-            | KubeCall::DeleteClaim => Tolerance::Exact,
+            | KubeCall::DeleteClaim
+            | KubeCall::ReadLease
+            | KubeCall::CreateLease
+            | KubeCall::UpdateLease => Tolerance::Exact,
             // Trouble and its end are told; a doubt and its end are written down.
             KubeCall::WriteStatus | KubeCall::UpdateClaim | KubeCall::PublishEvent => Tolerance::More(5),
             KubeCall::UpdateOutput | KubeCall::UpdateContext => Tolerance::More(2),
@@ -125,6 +128,40 @@ impl Reference {
         }
         ensure(broken.is_empty(), || format!("cut at {told}:\n  {}\n    {}", broken.join("\n  "), record.trail))?;
         Ok(record.cuts)
+    }
+
+    /// Plays the story and drops something after one poll. The end is the same, and the bank was asked for
+    /// nothing twice but one step of the handshake: what was under way may have happened, and nobody heard of it.
+    /// Tells whether there was such a poll.
+    pub async fn survives_poll(&self, lane: &Lane, cut: PollCut) -> Outcome<bool> {
+        let record = lane.play_cut_at(self.story, cut).await.map_err(|error| format!("{cut:?}: {error}"))?;
+        let mut broken = record.complaints.clone();
+        differences("", &self.record.end, &record.end, &mut broken);
+        if record.at_rest != self.record.at_rest {
+            broken.push(format!("at rest: {:?}", record.at_rest));
+        }
+        let about_client = |record: &Record| {
+            let granted = record.granted.iter().filter(|(_, template)| template.contains("oauth-client"));
+            granted.cloned().collect::<Vec<_>>()
+        };
+        let (found, wanted) = (about_client(&record), about_client(&self.record));
+        if found != wanted {
+            broken.push(format!("the bank granted {found:?}, without faults {wanted:?}"));
+        }
+        if record.granted.len() > self.record.granted.len() + 1 {
+            broken.push(format!("the bank granted {:?}", record.granted));
+        }
+        if record.waited > PATIENCE {
+            broken.push(format!("L1: it took {:?}", record.waited));
+        }
+        ensure(broken.is_empty(), || format!("{cut:?}:\n  {}\n    {}", broken.join("\n  "), record.trail))?;
+        Ok(!record.was_too_short)
+    }
+
+    /// Polls of all waits when nothing is cut.
+    #[must_use]
+    pub fn polls(&self) -> usize {
+        self.record.polls
     }
 
     fn count(&self, record: &Record, broken: &mut Vec<String>) {

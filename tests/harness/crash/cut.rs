@@ -29,6 +29,24 @@ impl Cut {
     }
 }
 
+/// What is dropped where it waits, at one of the polls of everything that it waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dropped {
+    /// The pass; the process lives, with all that it remembers.
+    Pass,
+    /// The process, and with it every pass.
+    Process,
+}
+
+/// A poll of a run, counted from one, after which something is dropped. What was under way may happen or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PollCut {
+    /// Which poll.
+    pub poll: usize,
+    /// What is dropped.
+    pub dropped: Dropped,
+}
+
 /// One effect of a run, and its cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Point {

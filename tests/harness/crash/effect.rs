@@ -22,7 +22,7 @@ pub enum Effect {
 pub(super) enum Asked {
     /// One of the operator's calls.
     Effect(Effect),
-    /// A watch, the list that a watch begins with, or the question for the version.
+    /// A watch, the list that a watch begins with, or the question whether the resource is served.
     Listening,
     /// Nothing that has a name.
     Unknown(String),
@@ -76,6 +76,9 @@ fn form(call: KubeCall) -> Form {
         KubeCall::CreateClaim => ours(&["POST"], "configmaps", false),
         KubeCall::UpdateClaim => ours(&["PUT"], "configmaps", true),
         KubeCall::DeleteClaim => ours(&["DELETE"], "configmaps", true),
+        KubeCall::ReadLease => ours(&["GET"], "leases", true),
+        KubeCall::CreateLease => ours(&["POST"], "leases", false),
+        KubeCall::UpdateLease => ours(&["PUT"], "leases", true),
         KubeCall::PublishEvent => Form { is_named: None, ..tenants(&["POST", "PATCH"], "events", false) },
     }
 }
@@ -87,7 +90,7 @@ pub(super) fn of_kube<B>(request: &Request<B>, operator_namespace: &str) -> Aske
     let mut segments = uri.path().split('/').skip_while(|segment| *segment != "namespaces").skip(1);
     let (Some(namespace), Some(resource)) = (segments.next(), segments.next()) else {
         let what = format!("{method} {}", uri.path());
-        return if what == "GET /version" { Asked::Listening } else { Asked::Unknown(what) };
+        return Asked::Unknown(what);
     };
     let (name, part) = (segments.next(), segments.next());
     let is_at_home = namespace == operator_namespace;

@@ -15,7 +15,7 @@ mod story;
 mod wire;
 
 pub use campaign::Reference;
-pub use cut::{Cut, Point};
+pub use cut::{Cut, Dropped, Point, PollCut};
 pub use effect::Effect;
 pub use run::{Lane, Record};
 pub use story::{STORIES, Story};

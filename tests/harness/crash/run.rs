@@ -17,7 +17,7 @@ use kube::{
 use serde_json::{Value, json};
 
 use super::{
-    cut::Point,
+    cut::{Point, PollCut},
     end,
     judge::Judge,
     script::{Counts, Script},
@@ -57,6 +57,12 @@ pub struct Record {
     pub cuts: Vec<Point>,
     /// How much time had to pass.
     pub waited: Duration,
+    /// Polls of all waits in the part that is cut.
+    pub polls: usize,
+    /// Whether no poll was the one to cut at.
+    pub was_too_short: bool,
+    /// What the bank was asked and granted, handshakes included.
+    pub granted: Vec<(String, &'static str)>,
     /// Every broken rule.
     pub complaints: Vec<String>,
     /// What happened, step by step.
@@ -78,9 +84,18 @@ impl Lane {
 
     /// Plays `story` with these cuts.
     pub async fn play(&self, story: &Story, points: &[Point]) -> Outcome<Record> {
+        self.play_with(story, points, None).await
+    }
+
+    /// Plays `story` and drops something after one poll.
+    pub async fn play_cut_at(&self, story: &Story, cut: PollCut) -> Outcome<Record> {
+        self.play_with(story, &[], Some(cut)).await
+    }
+
+    async fn play_with(&self, story: &Story, points: &[Point], cut: Option<PollCut>) -> Outcome<Record> {
         let number = self.runs.fetch_add(1, Ordering::Relaxed);
         let mut run = Run::begin(&self.world, story, number).await?;
-        let played = run.play(story, points).await;
+        let played = run.play(story, points, cut).await;
         let played = played.map_err(|error| {
             let told = chain(error.as_ref());
             format!("{told}\n  {:?}\n    {}", run.script.complaints(), run.script.trail()).into()
@@ -128,13 +143,14 @@ impl Run {
         })
     }
 
-    async fn play(&mut self, story: &Story, points: &[Point]) -> Outcome<Record> {
+    async fn play(&mut self, story: &Story, points: &[Point], cut: Option<PollCut>) -> Outcome<Record> {
         self.start_process()?;
         for step in story.before {
             self.take(*step).await?;
         }
         self.settle().await?;
         self.script.open(points);
+        self.script.cut_at(cut);
         self.waited = Duration::ZERO;
         for step in story.act {
             self.take(*step).await?;
@@ -147,12 +163,22 @@ impl Run {
         let end = end::state(&self.world, &self.named(story.subject), self.judge.user).await?;
         let (begun, done, waited) = (self.script.begun(), self.script.done(), self.waited);
         let (cuts, complaints, trail) = (self.script.cuts(), self.script.complaints(), self.script.trail());
+        let (polls, was_too_short) = self.script.polls();
+        let granted = self.granted();
         self.script.open(&[]);
         self.nudge(A_RESYNC);
         self.settle().await?;
         let at_rest = self.script.begun();
         let complaints = [complaints, self.script.complaints()].concat();
-        Ok(Record { end, begun, done, at_rest, cuts, waited, complaints, trail })
+        Ok(Record { end, begun, done, at_rest, cuts, waited, polls, was_too_short, granted, complaints, trail })
+    }
+
+    /// What the bank was asked and granted in this run, looks left out.
+    fn granted(&self) -> Vec<(String, &'static str)> {
+        let calls = self.world.sandbox.calls().into_iter().filter(|call| call.method != "GET" && call.status == 200);
+        let mut granted: Vec<_> = calls.map(|call| (call.method, call.template)).collect();
+        granted.sort();
+        granted
     }
 
     fn named(&self, who: Who) -> String {

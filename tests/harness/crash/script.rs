@@ -10,9 +10,12 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{
-    cut::{Cut, Point},
+    cut::{Cut, Dropped, Point, PollCut},
     effect::Effect,
 };
+
+/// A process that begins is not at rest before this, however little it does: it lists before it looks.
+const STARTED: Duration = Duration::from_millis(400);
 
 /// Counts by effect.
 pub(super) type Counts = BTreeMap<Effect, usize>;
@@ -37,6 +40,8 @@ pub(super) struct Script {
 struct State {
     points: Vec<Point>,
     cuts: Vec<Point>,
+    poll_cut: Option<PollCut>,
+    polls: usize,
     begun: Counts,
     done: Counts,
     /// The process whose effects count; those of an earlier one are dead.
@@ -61,12 +66,40 @@ impl Script {
         *state = State { process: state.process, points: points.to_vec(), ..State::default() };
     }
 
+    /// From here on something is dropped after this poll, too.
+    pub(super) fn cut_at(&self, cut: Option<PollCut>) {
+        self.state().poll_cut = cut;
+    }
+
+    /// A wait of `process` was polled; tells what is dropped now.
+    pub(super) fn poll(&self, process: u64) -> Option<Dropped> {
+        let mut state = self.state();
+        if state.process != process || state.is_dead {
+            return None;
+        }
+        state.polls += 1;
+        let now = state.polls;
+        let dropped = state.poll_cut.take_if(|cut| cut.poll == now)?.dropped;
+        state.trail.push(format!("  ← {dropped:?} dropped after poll {now}"));
+        if dropped == Dropped::Process {
+            state.is_dead = true;
+            self.died.notify_one();
+        }
+        Some(dropped)
+    }
+
+    /// Polls so far, and whether the cut at one of them is still to come.
+    pub(super) fn polls(&self) -> (usize, bool) {
+        let state = self.state();
+        (state.polls, state.poll_cut.is_some())
+    }
+
     /// A new process; the one before is dead.
     pub(super) fn next_process(&self) -> u64 {
         let mut state = self.state();
         state.process += 1;
         (state.is_dying, state.is_dead, state.under_way, state.mutations_under_way) = (false, false, 0, 0);
-        state.last_sign = Some(Instant::now());
+        state.last_sign = Some(Instant::now() + STARTED);
         state.trail.push("— a process begins".to_owned());
         state.process
     }
@@ -89,7 +122,7 @@ impl Script {
         let point = at.map(|at| state.points.remove(at));
         state.cuts.extend(point);
         state.under_way += 1;
-        state.last_sign = Some(Instant::now());
+        state.last_sign = state.last_sign.max(Some(Instant::now()));
         let cut = point.map(|point| point.cut);
         state.trail.push(format!("{effect} #{nth}{}", cut.map_or_else(String::new, |cut| format!("  ← {cut:?}"))));
         Fate::Goes(cut)
@@ -103,7 +136,7 @@ impl Script {
         }
         if state.process == process {
             state.under_way = state.under_way.saturating_sub(1);
-            state.last_sign = Some(Instant::now());
+            state.last_sign = state.last_sign.max(Some(Instant::now()));
         }
     }
 

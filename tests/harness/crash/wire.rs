@@ -1,6 +1,6 @@
 //! Between the operator and the world: each effect is counted, judged, and perhaps cut.
 
-use std::{io, panic, sync::Arc};
+use std::{future::poll_fn, io, panic, pin::pin, sync::Arc, task::Poll};
 
 use bunq_oauth_operator::bunq::{
     Fault, HttpTransport, Request as BankRequest, Response as BankResponse, Stage, Transport, TransportError,
@@ -10,7 +10,7 @@ use hyper::{Request, Response};
 use kube::{Client, client::Body};
 
 use super::{
-    cut::Cut,
+    cut::{Cut, Dropped},
     effect::{self, Asked, Effect},
     judge::Judge,
     script::{Fate, Script},
@@ -71,14 +71,14 @@ impl Wire {
         if cut == Some(Cut::Before) {
             return Err(io::Error::from(io::ErrorKind::ConnectionRefused).into());
         }
-        let response = self.kube.send(Request::from_parts(parts, Body::from(body))).await;
+        let response = self.polled(self.kube.send(Request::from_parts(parts, Body::from(body)))).await;
         under_way.is_done = response.as_ref().is_ok_and(|response| response.status().is_success());
         drop(under_way);
         if self.is_lost(cut) {
             return Err(io::Error::from(io::ErrorKind::ConnectionReset).into());
         }
         let (parts, body) = response?.into_parts();
-        let body = body.collect_bytes().await?;
+        let body = self.polled(body.collect_bytes()).await?;
         self.judge.after_kube(effect, self.process, &body);
         Ok(Response::from_parts(parts, Body::from(body)))
     }
@@ -94,7 +94,7 @@ impl Wire {
         if cut == Some(Cut::Before) {
             return Err(failure(Stage::NotSent, Fault::Connect));
         }
-        let response = self.bank.send(request).await;
+        let response = self.polled(self.bank.send(request)).await;
         under_way.is_done = response.as_ref().is_ok_and(|response| (200..300).contains(&response.status));
         let is_done = under_way.is_done;
         drop(under_way);
@@ -113,6 +113,21 @@ impl Wire {
             Fate::Goes(cut) => cut,
             Fate::Dead => std::future::pending().await,
         }
+    }
+
+    /// Waits for `inner`; whoever waits may be dropped after any poll of it.
+    async fn polled<T>(&self, inner: impl Future<Output = T>) -> T {
+        let mut inner = pin!(inner);
+        poll_fn(|context| {
+            let polled = inner.as_mut().poll(context);
+            match self.script.poll(self.process) {
+                None => polled,
+                Some(Dropped::Pass) => panic::resume_unwind(Box::new("the pass is dropped here")),
+                // It waits until the process is gone.
+                Some(Dropped::Process) => Poll::Pending,
+            }
+        })
+        .await
     }
 
     fn under_way(&self, effect: Effect) -> UnderWay<'_> {

@@ -60,7 +60,12 @@ impl World {
 
     /// Fails unless the user has one client and the Secret holds this client's pair.
     pub async fn ensure_one_client_with_its_pair(&self, member: &Member) -> Outcome {
-        let pair = self.secret(&member.name).await?;
+        self.ensure_one_client_with_its_pair_in(member, &member.name).await
+    }
+
+    /// The same, where the Secret has another name than the manifest.
+    pub async fn ensure_one_client_with_its_pair_in(&self, member: &Member, secret: &str) -> Outcome {
+        let pair = self.secret(secret).await?;
         let clients =
             self.sandbox.with(|bank| bank.clients_of(member.user.id).into_iter().cloned().collect::<Vec<_>>());
         ensure_eq(clients.len(), 1, &format!("clients at the bank of {}", member.name))?;

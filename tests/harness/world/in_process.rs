@@ -123,6 +123,8 @@ impl World {
             egress_ips: Vec::new(),
             device_description: "testbed".to_owned(),
             http_address: ([127, 0, 0, 1], 0).into(),
+            leader_elect: false,
+            pod_name: "testbed".to_owned(),
         };
         let monotonic = Arc::clone(&clock);
         let telemetry = Telemetry::new(move || monotonic.monotonic());

@@ -7,6 +7,7 @@ mod logged;
 mod neighbours;
 mod objects;
 mod operator;
+mod proxied;
 mod secrets;
 
 use std::{
@@ -99,6 +100,12 @@ impl World {
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// What the operator reaches the API server with.
+    #[must_use]
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
     }
 
     /// The operator's name for the API server.

@@ -40,6 +40,8 @@ impl World {
             "127.0.0.1:0",
             "--log-format",
             "json",
+            "--leader-elect",
+            "false",
         ];
         args.map(str::to_owned).to_vec()
     }
@@ -62,6 +64,11 @@ impl World {
     /// Starts the operator with these variables in its environment.
     pub async fn start_operator_in(&self, environment: &[(&str, &str)], more: &[&str]) -> Outcome {
         self.start_in(self.operator_args(), environment, more).await
+    }
+
+    /// Starts the operator for a bank at this address of this machine, without limits.
+    pub async fn start_operator_at(&self, bank: &str, more: &[&str]) -> Outcome {
+        self.start(self.operator_args_for(bank, "off"), more).await
     }
 
     async fn start(&self, args: Vec<String>, more: &[&str]) -> Outcome {
