@@ -8,6 +8,7 @@ use kube::{Api, ResourceExt, api::PostParams, runtime::controller::Action};
 use tracing::Instrument;
 
 use super::{
+    audit::Author,
     context::{Operator, Verified},
     error::{Retry, Stop, is_signature_trouble, status_code},
     kube_call::{KubeCall, absent, failed_with, kube_call},
@@ -135,6 +136,8 @@ async fn greet(pass: &mut Pass, api: &Api<BunqOAuthClient>) -> bool {
     report.inputs = None;
     report.handled = None;
     pass.caller.is_newcomer = matches!(write_status(pass, api, &report).await, Written::Yes);
+    // The answer has the managed fields that the cache keeps none of.
+    pass.caller.author = Arc::new(Author::of(&pass.object));
     pass.caller.is_newcomer
 }
 
