@@ -10,6 +10,7 @@ use std::{
 };
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use kube::client::ClientBuilder;
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -18,7 +19,7 @@ use crate::{
     bunq::{BaseUrl, Endpoints, Environment, HttpOptions, HttpTransport, HttpTransportError, LimitMode},
     clock::SystemClock,
     controller::{self, Config, RunError},
-    telemetry::{self, Telemetry, log::LogFormat},
+    telemetry::{self, Telemetry, Traces, log::LogFormat, trace::ApiServerSpans},
 };
 
 /// Keeps bunq OAuth clients equal to `BunqOAuthClient` manifests.
@@ -167,15 +168,22 @@ fn print_crd() -> Result<(), CliError> {
 
 fn run(args: RunArgs) -> Result<(), CliError> {
     rustls::crypto::aws_lc_rs::default_provider().install_default().map_err(|_| CliError::CryptoProvider)?;
-    telemetry::log::init(args.log_format, args.log_filter.as_deref()).map_err(CliError::Log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)?;
+    // The OpenTelemetry crates read the rest of `OTEL_*` themselves.
+    let traces = Traces::start(runtime.handle(), |name| std::env::var(name).ok());
+    let (traces, untraced) = traces.map_or_else(|error| (None, Some(error)), |traces| (traces, None));
+    telemetry::log::init(args.log_format, args.log_filter.as_deref(), traces.as_ref()).map_err(CliError::Log)?;
+    if let Some(error) = untraced {
+        // Others may have set the variables for all pods alike.
+        tracing::warn!(error = telemetry::chain(&error), "spans are not exported");
+    }
     let ca_pem = args
         .bunq_ca_file
         .as_ref()
         .map(|file| std::fs::read(file).map_err(|source| CliError::CaFile { file: file.clone(), source }));
     let transport = HttpTransport::new(HttpOptions { ca_pem: ca_pem.transpose()? }).map_err(CliError::Transport)?;
     let config = config(args)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)?;
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         let client = client().await?;
         let clock = SystemClock::shared();
         let monotonic = Arc::clone(&clock);
@@ -184,7 +192,11 @@ fn run(args: RunArgs) -> Result<(), CliError> {
         controller::run(config, client, Arc::new(transport), clock, telemetry, told_to_stop())
             .await
             .map_err(CliError::Run)
-    })
+    });
+    if let Some(traces) = traces {
+        traces.finish();
+    }
+    result
 }
 
 fn config(args: RunArgs) -> Result<Config, CliError> {
@@ -238,7 +250,9 @@ async fn client() -> Result<kube::Client, CliError> {
     config.connect_timeout = Some(std::time::Duration::from_secs(5));
     config.read_timeout = Some(SILENCE);
     config.reset_reader_on_write = true;
-    kube::Client::try_from(config).map_err(|source| CliError::Client(Box::new(source)))
+    let spans = ApiServerSpans::new(&config.cluster_url);
+    let builder = ClientBuilder::try_from(config).map_err(|source| CliError::Client(Box::new(source)))?;
+    Ok(builder.with_layer(&spans).build())
 }
 
 /// The first SIGTERM or ctrl-c asks for an orderly end, the second ends at once.

@@ -7,7 +7,7 @@
 //! main → cli → controller → plan        what to do next: pure decisions
 //!                         → bunq → clock  the bank's REST conversation, signed and verified
 //!                         → api         the custom resource
-//!                         → telemetry   logs, metrics, health
+//!                         → telemetry   logs, traces, metrics, health
 //! ```
 
 pub mod api;

@@ -119,6 +119,20 @@ impl BaseUrl {
     pub fn origin(&self) -> &str {
         &self.text[..self.origin]
     }
+
+    /// The host, without brackets, and the port.
+    #[must_use]
+    pub fn host_and_port(&self) -> (&str, u16) {
+        let origin = self.origin();
+        let (scheme, authority) = origin.split_once("://").unwrap_or(("https", origin));
+        let default = if scheme == "http" { 80 } else { 443 };
+        // The last colon of an IPv6 address without a port stands inside of the brackets.
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, port.parse().unwrap_or(default)),
+            Some(_) | None => (authority, default),
+        };
+        (host.trim_matches(['[', ']']), port)
+    }
 }
 
 impl fmt::Display for BaseUrl {

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use secrecy::SecretString;
 
 use super::{
+    audit::Auditor,
     base_url::Endpoints,
     call::Call,
     signature::{KeyPair, ServerKey},
@@ -24,6 +25,7 @@ pub struct Bank {
     pub(super) user_agent: String,
     pub(super) deadline: Duration,
     pub(super) page_pause: Duration,
+    pub(super) auditor: Option<Arc<dyn Auditor>>,
 }
 
 impl Bank {
@@ -36,6 +38,7 @@ impl Bank {
             user_agent: user_agent.chars().filter(|c| matches!(c, ' '..='~')).collect(),
             deadline: DEADLINE,
             page_pause: PAGE_PAUSE,
+            auditor: None,
         }
     }
 
@@ -54,6 +57,12 @@ impl Bank {
     /// How long the call may take, its connection included.
     pub(super) fn deadline_of(&self, call: Call) -> Duration {
         if call.is_mutation() { self.deadline.min(MUTATION_DEADLINE) } else { self.deadline }
+    }
+
+    /// The same bank; whoever is named hears of every attempt to change something there.
+    #[must_use]
+    pub fn audited_by(&self, auditor: Arc<dyn Auditor>) -> Self {
+        Self { auditor: Some(auditor), ..self.clone() }
     }
 
     /// Where this bank lives.

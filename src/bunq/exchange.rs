@@ -3,10 +3,12 @@
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
+use tracing::Instrument;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{
+    audit::UnderWay,
     bank_text,
     call::Call,
     classify,
@@ -14,6 +16,7 @@ use super::{
     envelope::Believed,
     error::{Distrust, Error},
     signature::{KeyPair, ServerKey},
+    span,
     transport::{Request, Response},
 };
 
@@ -137,10 +140,15 @@ impl Bank {
             body: attempt.body.take(),
             deadline: self.deadline_of(attempt.call),
         };
-        match self.transport.send(request).await {
+        let under_way = UnderWay::begin(self.auditor.as_ref(), attempt.call, &request_id);
+        let span = span::of(attempt.call, &self.endpoints, &request_id);
+        let result = match self.transport.send(request).instrument(span.clone()).await {
             Ok(response) => judge(&attempt, request_id, response),
             Err(source) => Err(Error::Reach { call: attempt.call, request_id, source }),
-        }
+        };
+        span::record(&span, &result);
+        under_way.end(&result);
+        result
     }
 }
 

@@ -5,6 +5,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `base_url` | where a bank lives: [`Environment`], [`BaseUrl`], [`Endpoints`] |
+//! | `audit` | who hears of every attempt to change something |
 //! | `call` | every request by name: method, path template |
 //! | `transport`, `http` | the one seam, and the real thing behind it |
 //! | `secret`, `signature` | API keys, key pairs, the bank's key |
@@ -12,8 +13,10 @@
 //! | `client`, `handshake`, `oauth_client`, `callback`, `credential_ip` | the calls |
 //! | `context` | what a handshake leaves behind and which step is next (pure) |
 //! | `limit` | the bank's windows (pure) |
+//! | `span` | what traces tell of a request |
 //! | `error`, `classify`, `bank_text` | what can go wrong, in the bank's own (sanitised) words |
 
+mod audit;
 mod bank_text;
 mod base_url;
 mod breaker;
@@ -35,11 +38,13 @@ mod limit;
 mod oauth_client;
 mod secret;
 mod signature;
+mod span;
 mod transport;
 
 #[cfg(test)]
 mod tests;
 
+pub use audit::{Auditor, Ending, Told};
 pub use base_url::{BaseUrl, BaseUrlError, Endpoints, Environment};
 pub use breaker::Breaker;
 pub use call::{Call, Method};

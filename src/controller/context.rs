@@ -17,17 +17,19 @@ use secrecy::SecretString;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use super::{
-    claim::Claims, context_store::ContextStore, error::Stop, leadership::Leadership, secret_watch::SecretWatches,
-    status, wake::Waker, windows::Windows,
+    claim::Claims, context_store::ContextStore, error::Stop, leadership::Leadership, login::Caller,
+    secret_watch::SecretWatches, status, wake::Waker, windows::Windows,
 };
 use crate::{
     api::{self, BunqOAuthClient},
     bunq::{Bank, Breaker, Call, Endpoints, Environment, LimitMode, Limiter, Priority},
     clock::SharedClock,
     plan::{self, Reason},
-    telemetry::{Telemetry, metrics::BankCall},
+    telemetry::{Telemetry, Work, metrics::BankCall},
 };
 
+/// No pass takes so long: each has a deadline of 2 minutes.
+const STUCK: Duration = Duration::from_secs(150);
 /// Calls to the bank at the same time, at most (D16).
 const BANK_CALLS: usize = 8;
 
@@ -122,6 +124,8 @@ pub(crate) struct Operator {
     /// True once the process was told to end.
     pub(crate) stopped: watch::Receiver<bool>,
     pub(crate) windows: Windows,
+    /// Shows that no pass takes for ever.
+    pub(crate) workers: Work,
     bank_slots: Semaphore,
     memories: Mutex<HashMap<String, Memory>>,
 }
@@ -166,6 +170,7 @@ impl Operator {
             breaker: Breaker::default(),
             recorder: Recorder::new(client.clone(), reporter),
             windows: Windows::new(clock.monotonic()),
+            workers: telemetry.liveness.work("workers", STUCK),
             bank_slots: Semaphore::new(BANK_CALLS),
             memories: Mutex::default(),
             leadership,
@@ -197,6 +202,11 @@ impl Operator {
             Environment::Production => &self.banks.production,
             Environment::Sandbox => &self.banks.sandbox,
         }
+    }
+
+    /// The bank as this caller talks to it: what changes something there is noted in the caller's name.
+    pub(crate) fn bank_for(&self, caller: &Caller, environment: Environment) -> Bank {
+        self.bank(environment).audited_by(caller.author.clone())
     }
 
     pub(crate) fn objects(&self, namespace: &str) -> Api<BunqOAuthClient> {

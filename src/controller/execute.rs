@@ -163,27 +163,6 @@ impl Pass {
         self.record(&journal, None, None).await.map(drop)
     }
 
-    /// One line per attempt, whatever came of it (`H26`).
-    fn audit(&self, mutation: &Mutation, result: &Result<Reply<Heard>, Stop>) {
-        let (outcome, request_id, response_id) = match result {
-            Ok(reply) => ("accepted", Some(reply.request_id.as_str()), reply.response_id.as_deref()),
-            Err(Stop::Bank { source }) => (Fate::of(source).as_str(), source.request_id(), source.response_id()),
-            // Nothing was sent.
-            Err(_) => return,
-        };
-        tracing::info!(
-            target: "audit",
-            object = %self.caller.object,
-            uid = %self.caller.uid,
-            generation = self.want.cause.generation,
-            mutation = %Ask::Change(mutation).call(),
-            outcome,
-            request_id,
-            response_id,
-            "the bank was told"
-        );
-    }
-
     async fn take_turn(&self, call: Call) -> Result<(), Stop> {
         self.operator.take_turn(&self.caller.uid, self.known_environment()?, call, self.caller.priority).await
     }
@@ -201,12 +180,10 @@ impl Pass {
             if !std::mem::take(&mut self.has_turn) {
                 self.take_turn(call).await?;
             }
-            let bank = self.operator.bank(environment);
-            let answer = self.operator.timed(environment, call, exchange(bank, &login.access(), ask, &self.want)).await;
+            let bank = self.operator.bank_for(&self.caller, environment);
+            let answer =
+                self.operator.timed(environment, call, exchange(&bank, &login.access(), ask, &self.want)).await;
             drop(slot);
-            if let Ask::Change(mutation) = ask {
-                self.audit(mutation, &answer);
-            }
             match (answer, &self.key) {
                 (Err(Stop::Bank { source }), Ok(key)) if source.class() == Class::Session => {
                     self.operator.end_session(environment, key, &login).await?;

@@ -17,10 +17,16 @@ use super::{
     error::Stop,
     kube_call::{KubeCall, absent, is_status, kube_call},
 };
-use crate::{clock, telemetry};
+use crate::{
+    clock,
+    telemetry::{self, Heartbeat},
+};
 
 /// The Lease of all replicas, in the operator's namespace.
 pub const LEASE_NAME: &str = "bunq-oauth-operator";
+
+/// The election is looked at far more often.
+const STUCK: Duration = Duration::from_secs(40);
 
 /// One replica's part in the election.
 pub(super) struct Candidate {
@@ -31,6 +37,7 @@ pub(super) struct Candidate {
     observation: Observation,
     /// What was said last about a failure, so that it is said once.
     complaint: Option<String>,
+    progress: Heartbeat,
 }
 
 impl Candidate {
@@ -43,6 +50,7 @@ impl Candidate {
             located: format!("{namespace}/{LEASE_NAME}"),
             observation: Observation::default(),
             complaint: None,
+            progress: operator.telemetry.liveness.heartbeat("election", STUCK),
             operator,
         }
     }
@@ -75,6 +83,7 @@ impl Candidate {
         let mut sightings = pin!(sightings(self.api.clone()));
         let mut told_holder = None;
         loop {
+            self.progress.beat();
             let now = self.operator.clock.monotonic();
             let mut wait = self.observation.free_in(&self.me, now).unwrap_or(RETRY);
             if wait.is_zero() {
@@ -95,7 +104,7 @@ impl Candidate {
                     // It never ends by itself.
                     None => clock::pause(RETRY).await,
                 },
-                () = clock::pause(wait) => {}
+                () = clock::pause(wait.min(RENEW_WITHIN)) => {}
             }
         }
     }
@@ -129,6 +138,7 @@ impl Candidate {
         let mut renewed_at = self.operator.clock.monotonic();
         loop {
             clock::pause(RETRY).await;
+            self.progress.beat();
             let now = self.operator.clock.monotonic();
             let Some(left) = RENEW_WITHIN.checked_sub(now.saturating_sub(renewed_at)) else { return };
             match tokio::time::timeout(left, self.renew()).await {

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
+    audit::Author,
     context::Operator,
     context_store::{ContextStore, Entry, Keys},
     error::Stop,
@@ -37,6 +38,8 @@ pub(crate) struct Caller {
     pub(crate) credentials: String,
     /// Namespace and name of the manifest.
     pub(crate) object: String,
+    /// For the audit log.
+    pub(crate) author: Arc<Author>,
     /// When the credentials Secret was created, for the message.
     pub(crate) credentials_created: Option<Timestamp>,
 }
@@ -203,7 +206,11 @@ impl Operator {
         self.turn(entry, Call::CreateInstallation, caller).await?;
         let keys = entry.keys(|name| self.contexts.locate(name))?;
         let reply = self
-            .timed(entry.environment, Call::CreateInstallation, self.bank(entry.environment).install(&keys.own))
+            .timed(
+                entry.environment,
+                Call::CreateInstallation,
+                self.bank_for(caller, entry.environment).install(&keys.own),
+            )
             .await?;
         // Whatever the API server makes of the write, the next one may call the bank meanwhile.
         drop(slot);
@@ -222,7 +229,7 @@ impl Operator {
         self.turn(entry, Call::CreateDeviceServer, caller).await?;
         let (keys, token) = self.installed(entry)?;
         let installed = installed(&keys, &token)?;
-        let bank = self.bank(entry.environment);
+        let bank = self.bank_for(caller, entry.environment);
         let call = bank.register_device(&installed, &self.config.device_description, key, &self.config.egress_ips);
         let device = match self.timed(entry.environment, Call::CreateDeviceServer, call).await {
             Ok(reply) => DeviceRecord::Registered(reply.value.0),
@@ -241,7 +248,8 @@ impl Operator {
         self.turn(entry, Call::CreateSession, caller).await?;
         let (keys, token) = self.installed(entry)?;
         let installed = installed(&keys, &token)?;
-        let call = self.bank(entry.environment).open_session(&installed, key);
+        let bank = self.bank_for(caller, entry.environment);
+        let call = bank.open_session(&installed, key);
         let session = match self.timed(entry.environment, Call::CreateSession, call).await {
             Ok(reply) => reply.value,
             Err(Stop::Bank { source }) if matches!(source.class(), Class::UserSessionExists | Class::Session) => {

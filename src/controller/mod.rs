@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `reconcile` | the frame of a pass: live read, status, Events, next appointment |
 //! | `pass`, `identify`, `execute`, `ask`, `observe` | one pass: gather, ask the planner, carry out |
+//! | `audit` | one line for every attempt to change something at the bank |
 //! | `login`, `context_store`, `context_secret` | sessions, and what survives a restart |
 //! | `windows` | what an earlier process used of the bank's limits |
 //! | `claim`, `sweep` | who may change which user's client |
@@ -16,6 +17,7 @@
 //! | `error` | why a pass stops, and when it is tried again |
 
 mod ask;
+mod audit;
 mod census;
 mod claim;
 mod context;

@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, ResourceExt};
 
 use super::{
+    audit::Author,
     claim::Claim,
     context::{Operator, Pair, Verified},
     context_secret::{self, sha256_hex},
@@ -74,6 +75,7 @@ impl Pass {
             is_asked: false,
             object: format!("{namespace}/{}", object.name_any()),
             credentials: credentials.clone(),
+            author: Arc::new(Author::of(&object)),
             credentials_created: None,
         };
         Self {

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     api::{BunqOAuthClient, BunqOAuthClientStatus},
     plan::{Class, Reason, Verdict, backoff},
-    telemetry::{self, metrics::ReconcileResult},
+    telemetry::{self, metrics::ReconcileResult, trace},
 };
 
 /// For one pass, everything included: a silent peer costs this, not the object (`M1`).
@@ -46,15 +46,19 @@ pub(crate) async fn reconcile(object: Arc<BunqOAuthClient>, operator: Arc<Operat
     let Some(term) = operator.leadership.term().filter(|_| operator.go_on().is_ok()) else {
         return Ok(Action::requeue(SAFETY_NET));
     };
-    let span = tracing::info_span!(
+    // Of the highest level, so that every line of a pass has these keys whatever the filter.
+    let span = tracing::error_span!(
         "reconcile",
         controller = "bunqoauthclient",
         %namespace,
         %name,
         generation = object.metadata.generation,
         reconcileID = %uuid::Uuid::new_v4(),
+        trace_id = tracing::field::Empty,
     );
+    trace::show_id(&span);
     let clock = Arc::clone(&operator.clock);
+    let _working = operator.workers.begin();
     let timer = operator.telemetry.metrics.reconcile_started(move || clock.monotonic());
     let uid = object.uid().unwrap_or_default();
     let pass = Box::pin(one_pass(Arc::clone(&operator), namespace, name, uid.clone()));
@@ -67,14 +71,19 @@ pub(crate) async fn reconcile(object: Arc<BunqOAuthClient>, operator: Arc<Operat
     let outcome = match ended {
         Ok(Ok(outcome)) => {
             operator.calmed(&uid);
+            if matches!(outcome.result, ReconcileResult::Error) {
+                trace::fail(&span, "error");
+            }
             outcome
         }
         Ok(Err(_)) => {
+            trace::fail(&span, "timeout");
             span.in_scope(|| tracing::error!("the pass did not end in {} s and is tried again", DEADLINE.as_secs()));
             Outcome { again_in: operator.back_off(&uid), result: ReconcileResult::Error }
         }
         Err(_) => {
             operator.telemetry.metrics.reconcile_panicked();
+            trace::fail(&span, "panic");
             span.in_scope(|| tracing::error!("the pass panicked and is tried again"));
             operator.tell_panic(&object, &uid).instrument(span).await;
             Outcome { again_in: operator.back_off(&uid), result: ReconcileResult::Error }

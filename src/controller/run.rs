@@ -83,7 +83,7 @@ pub async fn run(
     // Until the watch has seen everything.
     let ready = telemetry.readiness.handle("watch");
     tasks.spawn("health", endpoint.serve(telemetry.clone(), std::future::pending()));
-    tasks.spawn("clock", watch_clock(Arc::clone(&clock), telemetry.liveness.heartbeat("clock ticks", STALE_CLOCK)));
+    tasks.spawn("clock", watch_clock(Arc::clone(&clock), telemetry.liveness.heartbeat("ticks", STALE_CLOCK)));
 
     let (stop, stopped) = watch::channel(false);
     let readiness = telemetry.readiness.clone();
@@ -130,7 +130,7 @@ pub async fn run(
         .graceful_shutdown_on(until(stopped.clone()))
         .run(reconcile, |_, error, _| -> Action { match *error {} }, operator)
         .for_each(|_| std::future::ready(()));
-    tasks.spawn("controller", passes);
+    tasks.spawn("watch", passes);
 
     let ended = tokio::select! {
         ended = tasks.next() => Some(ended),

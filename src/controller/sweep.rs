@@ -12,6 +12,7 @@ use kube::{
 };
 
 use super::{
+    audit::Author,
     claim::Claim,
     context::Operator,
     context_secret::{self, LABEL_PART, PART_CONTEXT},
@@ -184,7 +185,8 @@ async fn drop_context(operator: &Operator, api: &Api<Secret>, name: &str) -> Res
         && let Ok(Some(login)) = operator.login_without_key(name, environment).await
     {
         // A session that cannot be closed ends by itself.
-        let _ = operator.bank(environment).close_session(&login.access()).await;
+        let author = Author::operator(format!("Secret {}", operator.contexts.locate(name)));
+        let _ = operator.bank(environment).audited_by(Arc::new(author)).close_session(&login.access()).await;
     }
     operator.contexts.forget(name).await;
     let located = || operator.contexts.locate(name);

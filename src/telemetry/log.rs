@@ -6,22 +6,26 @@
 use std::{
     fmt,
     io::{self, IsTerminal},
+    panic::PanicHookInfo,
 };
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::{
-    EnvFilter,
+    EnvFilter, Layer, Registry,
     filter::{Directive, ParseError},
     fmt::{
         FmtContext, FormatEvent, FormatFields, FormattedFields, MakeWriter,
         format::{JsonFields, Writer},
         time::{FormatTime, SystemTime},
     },
+    layer::SubscriberExt,
     registry::{LookupSpan, Scope},
     util::{SubscriberInitExt, TryInitError},
 };
+
+use super::trace::Traces;
 
 /// What is logged unless `RUST_LOG` says otherwise: our own news, and of the libraries only
 /// what went wrong.
@@ -31,6 +35,9 @@ pub const DEFAULT_FILTER: &str =
 /// Always in force, whatever `RUST_LOG` says: at these levels kube's client prints the bodies of
 /// answers it could not read, and they may be Secrets (`H05`).
 const NEVER_LOGGED: &str = "kube_client::client=error";
+
+/// Always in force, too: what the bank was told stays in the log (`H26`).
+const ALWAYS_LOGGED: &str = "audit=info";
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -59,38 +66,64 @@ pub enum LogError {
     Install(#[source] TryInitError),
 }
 
-/// Sends the process's logs to stderr. `filter` is the value of `RUST_LOG`, if there is one;
-/// absent or empty means [`DEFAULT_FILTER`].
-pub fn init(format: LogFormat, filter: Option<&str>) -> Result<(), LogError> {
+/// Sends the process's logs to stderr, panics among them, and its spans to the collector. `filter`
+/// is the value of `RUST_LOG`, if there is one; absent or empty means [`DEFAULT_FILTER`].
+pub fn init(format: LogFormat, filter: Option<&str>, traces: Option<&Traces>) -> Result<(), LogError> {
     let ansi = io::stderr().is_terminal();
-    subscriber(format, filter, ansi, io::stderr)?.try_init().map_err(LogError::Install)
+    let lines = lines(format, filter, ansi, io::stderr)?;
+    let layers: Vec<BoxedLayer> = traces.map(Traces::layer).into_iter().chain([lines]).collect();
+    tracing_subscriber::registry().with(layers).try_init().map_err(LogError::Install)?;
+    std::panic::set_hook(Box::new(tell_panic));
+    Ok(())
 }
 
-fn subscriber<W>(
+/// What [`init`] installs, but for traces, with another place for the lines: for those who run the
+/// operator inside their own process.
+pub fn subscriber<W>(
     format: LogFormat,
     filter: Option<&str>,
-    ansi: bool,
     writer: W,
-) -> Result<Box<dyn Subscriber + Send + Sync>, LogError>
+) -> Result<impl Subscriber + Send + Sync, LogError>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let builder = tracing_subscriber::fmt().with_env_filter(env_filter(filter)?).with_writer(writer).with_ansi(ansi);
+    Ok(tracing_subscriber::registry().with(lines(format, filter, false, writer)?))
+}
+
+type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
+fn lines<W>(format: LogFormat, filter: Option<&str>, ansi: bool, writer: W) -> Result<BoxedLayer, LogError>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(ansi);
+    let filter = env_filter(filter)?;
     Ok(match format {
         LogFormat::Json => {
-            Box::new(builder.with_ansi(false).fmt_fields(JsonFields::new()).event_format(FlatJson).finish())
+            layer.with_ansi(false).fmt_fields(JsonFields::new()).event_format(FlatJson).with_filter(filter).boxed()
         }
-        LogFormat::Text => Box::new(builder.compact().finish()),
+        LogFormat::Text => layer.compact().with_filter(filter).boxed(),
     })
+}
+
+/// A panic as one line with the keys of its pass. Its text is told only when it is a literal: any
+/// other can hold a value that nobody may read (`H05`). The place leads to the text.
+fn tell_panic(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string);
+    let text = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("a panic with values in its text");
+    tracing::error!(target: "panic", place, "{text}");
 }
 
 fn env_filter(filter: Option<&str>) -> Result<EnvFilter, LogError> {
     let text = filter.map(str::trim).filter(|text| !text.is_empty());
     let text = text.unwrap_or(DEFAULT_FILTER);
     let unreadable = |source| LogError::Filter { filter: text.to_owned(), source };
-    let fixed: Directive = NEVER_LOGGED.parse().map_err(unreadable)?;
-    let filter = EnvFilter::builder().parse(text).map_err(unreadable)?;
-    Ok(filter.add_directive(fixed))
+    let mut filter = EnvFilter::builder().parse(text).map_err(unreadable)?;
+    for fixed in [NEVER_LOGGED, ALWAYS_LOGGED] {
+        let fixed: Directive = fixed.parse().map_err(unreadable)?;
+        filter = filter.add_directive(fixed);
+    }
+    Ok(filter)
 }
 
 /// Formats an event as one flat JSON object.
@@ -173,7 +206,7 @@ mod tests {
     fn logged(format: LogFormat, filter: Option<&str>, act: impl FnOnce()) -> String {
         let lines = Lines::default();
         let writer = lines.clone();
-        let subscriber = subscriber(format, filter, false, move || writer.clone()).unwrap();
+        let subscriber = subscriber(format, filter, move || writer.clone()).unwrap();
         tracing::subscriber::with_default(subscriber, act);
         let bytes = lines.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
@@ -240,6 +273,47 @@ mod tests {
             });
             assert_eq!(text, "", "{filter}");
         }
+    }
+
+    #[test]
+    fn no_filter_silences_the_audit_log() {
+        for filter in ["off", "error", "audit=off", "audit=error,warn"] {
+            let text = logged(LogFormat::Json, Some(filter), || {
+                tracing::info!(target: "audit", "the bank was told");
+                tracing::info!("chatter");
+            });
+            assert!(text.contains("the bank was told") && !text.contains("chatter"), "{filter}: {text}");
+        }
+    }
+
+    /// Set in the process that panics; its value is printed in place of a secret.
+    const PANICS: &str = "TELEMETRY_TEST_PANICS";
+
+    /// A hook belongs to the whole process, so another one panics.
+    #[test]
+    fn a_panic_is_a_line_with_its_place_and_never_with_a_value() {
+        if let Ok(secret) = std::env::var(PANICS) {
+            init(LogFormat::Json, Some("error"), None).unwrap();
+            let _pass = tracing::error_span!("reconcile", namespace = "shop").entered();
+            let _ = std::panic::catch_unwind(|| panic!("planted {secret}"));
+            panic!("a literal text");
+        }
+        let this = "telemetry::log::tests::a_panic_is_a_line_with_its_place_and_never_with_a_value";
+        let program = std::env::current_exe().unwrap();
+        let args = ["--exact", this, "--nocapture", "--test-threads=1"];
+        let output = std::process::Command::new(program).args(args).env(PANICS, "a-secret-value").output().unwrap();
+        assert!(!output.status.success());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let lines = said.lines().filter_map(|line| serde_json::from_str::<Map<String, Value>>(line).ok());
+        let panics: Vec<_> = lines.filter(|line| line["target"] == "panic").collect();
+        assert_eq!(panics.len(), 2, "{said}");
+        for line in &panics {
+            assert!(line["place"].as_str().unwrap().contains("log.rs:"), "{line:?}");
+            assert_eq!(line["namespace"], "shop");
+        }
+        assert_eq!(panics[1]["message"], "a literal text");
+        let all = [output.stdout, output.stderr].concat();
+        assert!(!String::from_utf8_lossy(&all).contains("a-secret-value"), "{said}");
     }
 
     #[test]

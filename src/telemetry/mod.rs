@@ -1,4 +1,4 @@
-//! What the operator tells about itself: logs, metrics, readiness and liveness.
+//! What the operator tells about itself: logs, traces, metrics, readiness and liveness.
 //!
 //! Nothing here knows a custom resource or a bank. Labels and check names are `&'static str` or
 //! enums, so that no identifier, URL or secret can become one (`H16`).
@@ -7,13 +7,15 @@ pub mod http;
 pub mod log;
 pub mod metrics;
 pub mod ready;
+pub mod trace;
 
 use std::{sync::Arc, time::Duration};
 
 pub use self::{
     log::{LogError, LogFormat},
     metrics::{BankCall, ClientCensus, Metrics, ReconcileResult, ReconcileTimer},
-    ready::{FailedCheck, Heartbeat, Liveness, Readiness, ReadyHandle, TaskGuard},
+    ready::{FailedCheck, Heartbeat, Liveness, Readiness, ReadyHandle, TaskGuard, Work, Working},
+    trace::Traces,
 };
 
 /// The version of this package.

@@ -94,11 +94,13 @@ pub struct Liveness {
     monotonic: Arc<dyn Fn() -> Duration + Send + Sync>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 enum Check {
     Running,
     Ended,
     Beating { last: Duration, max_age: Duration },
+    /// What is under way, by number, and when it began.
+    Working { under_way: BTreeMap<u64, Duration>, begun: u64, max_age: Duration },
 }
 
 impl Liveness {
@@ -124,6 +126,13 @@ impl Liveness {
         heartbeat
     }
 
+    /// Watches pieces of work, none of which may take longer than `max_age`.
+    #[must_use = "a handle that is dropped watches nothing"]
+    pub fn work(&self, name: &'static str, max_age: Duration) -> Work {
+        lock(&self.checks).insert(name, Check::Working { under_way: BTreeMap::new(), begun: 0, max_age });
+        Work { name, liveness: self.clone() }
+    }
+
     /// Whether no check fails.
     #[must_use]
     pub fn is_alive(&self) -> bool {
@@ -146,15 +155,23 @@ impl Liveness {
 }
 
 impl Check {
-    fn fault(self, now: Duration) -> Option<String> {
+    fn fault(&self, now: Duration) -> Option<String> {
         match self {
             Self::Running => None,
             Self::Ended => Some("the task has ended".to_owned()),
             Self::Beating { last, max_age } => {
-                let age = now.saturating_sub(last);
-                (age > max_age).then(|| {
+                let age = now.saturating_sub(*last);
+                (age > *max_age).then(|| {
                     let (age, limit) = (age.as_secs(), max_age.as_secs());
                     format!("last heartbeat {age} s ago, at most {limit} s allowed")
+                })
+            }
+            Self::Working { under_way, max_age, .. } => {
+                let oldest = under_way.values().min()?;
+                let age = now.saturating_sub(*oldest);
+                (age > *max_age).then(|| {
+                    let (age, limit) = (age.as_secs(), max_age.as_secs());
+                    format!("work under way since {age} s, at most {limit} s allowed")
                 })
             }
         }
@@ -204,6 +221,43 @@ impl Heartbeat {
     pub fn beat(&self) {
         let beating = Check::Beating { last: (self.liveness.monotonic)(), max_age: self.max_age };
         lock(&self.liveness.checks).insert(self.name, beating);
+    }
+}
+
+/// Owned by whoever begins pieces of work.
+#[derive(Debug, Clone)]
+pub struct Work {
+    name: &'static str,
+    liveness: Liveness,
+}
+
+impl Work {
+    /// Begins one; it ends when the guard is dropped.
+    #[must_use = "the work counts as done when the guard is dropped"]
+    pub fn begin(&self) -> Working<'_> {
+        let now = (self.liveness.monotonic)();
+        let mut number = 0;
+        if let Some(Check::Working { under_way, begun, .. }) = lock(&self.liveness.checks).get_mut(self.name) {
+            *begun += 1;
+            number = *begun;
+            under_way.insert(number, now);
+        }
+        Working { work: self, number }
+    }
+}
+
+/// One piece of work under way.
+#[derive(Debug)]
+pub struct Working<'w> {
+    work: &'w Work,
+    number: u64,
+}
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        if let Some(Check::Working { under_way, .. }) = lock(&self.work.liveness.checks).get_mut(self.work.name) {
+            under_way.remove(&self.number);
+        }
     }
 }
 
@@ -260,6 +314,24 @@ mod tests {
         let failed = liveness.failed();
         assert_eq!(failed.len(), 1);
         assert_eq!(failed[0].name, "crashed");
+    }
+
+    #[test]
+    fn work_that_takes_too_long_fails_liveness_until_it_is_done() {
+        let seconds = Arc::new(AtomicU64::new(0));
+        let source = seconds.clone();
+        let liveness = Liveness::new(move || Duration::from_secs(source.load(Ordering::Relaxed)));
+        let work = liveness.work("workers", Duration::from_secs(150));
+        let first = work.begin();
+        seconds.store(100, Ordering::Relaxed);
+        let second = work.begin();
+        seconds.store(151, Ordering::Relaxed);
+        assert_eq!(liveness.failed()[0].reason, "work under way since 151 s, at most 150 s allowed");
+        drop(first);
+        assert!(liveness.is_alive());
+        drop(second);
+        seconds.store(9999, Ordering::Relaxed);
+        assert!(liveness.is_alive(), "nothing is under way");
     }
 
     #[test]

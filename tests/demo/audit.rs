@@ -39,7 +39,6 @@ impl std::fmt::Display for AuditLine {
 pub(crate) struct BankCall {
     method: String,
     template: String,
-    mutation: bool,
     status: u16,
     request_id: Option<String>,
 }
@@ -48,6 +47,11 @@ impl BankCall {
     /// Whether it asks for a new OAuth client.
     pub(crate) fn creates_client(&self) -> bool {
         self.method == "POST" && self.template == "user/{u}/oauth-client"
+    }
+
+    /// Whether it would change something; what an app's users do is not the operator's.
+    fn changes_something(&self) -> bool {
+        self.method != "GET" && !matches!(self.template.as_str(), "auth" | "token")
     }
 }
 
@@ -69,9 +73,9 @@ pub(crate) fn bank_calls(call_log: &Path) -> Result<Vec<BankCall>, Error> {
     json_lines(call_log)
 }
 
-/// The calls among them that would change a client or a redirect URL.
+/// The calls among them that would change something.
 pub(crate) fn mutations(calls: &[BankCall]) -> Vec<&BankCall> {
-    calls.iter().filter(|call| call.mutation).collect()
+    calls.iter().filter(|call| call.changes_something()).collect()
 }
 
 /// Whether both tell of the same attempts in the same order.
@@ -98,12 +102,16 @@ mod tests {
             |id: &str| format!(r#"{{"target":"audit","object":"client","mutation":"create","request_id":"{id}"}}"#);
         let text = ["no json", r#"{"target":"plan"}"#, &line("a"), &line("b"), r#"{"target":"aud"#].join("\n");
         fs::write(&log, text).unwrap();
-        let call = |id: &str, mutation: bool| {
-            format!(
-                r#"{{"method":"POST","template":"user/{{u}}/oauth-client","mutation":{mutation},"status":200,"request_id":"{id}"}}"#
-            )
+        let call = |id: &str, method: &str, template: &str| {
+            format!(r#"{{"method":"{method}","template":"{template}","status":200,"request_id":"{id}"}}"#)
         };
-        fs::write(&calls, [call("x", false), call("a", true), call("b", true)].join("\n")).unwrap();
+        let text = [
+            call("w", "GET", "user/{u}/oauth-client"),
+            call("a", "POST", "session-server"),
+            call("x", "POST", "token"),
+            call("b", "POST", "user/{u}/oauth-client"),
+        ];
+        fs::write(&calls, text.join("\n")).unwrap();
 
         let (mut audit, calls) = (audit_lines(&log).unwrap(), bank_calls(&calls).unwrap());
         assert!(agree(&audit, &mutations(&calls)));

@@ -8,6 +8,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
+use serde_json::Value;
 
 use super::outcome::Outcome;
 
@@ -19,7 +20,7 @@ const SHORTEST: usize = 12;
 pub struct Leak {
     /// The file.
     pub path: PathBuf,
-    /// `raw`, `base64`, `URL-encoded` or `hex`.
+    /// `raw`, `JSON`, `base64`, `URL-encoded`, `hex` or `first characters`.
     pub form: &'static str,
     /// The first characters of the line before the secret.
     pub place: String,
@@ -27,13 +28,19 @@ pub struct Leak {
 
 /// Every leak of one of the `secrets` into a file under `folder`, and how many files there were.
 pub fn scan(folder: &Path, secrets: &[String]) -> Outcome<(usize, Vec<Leak>)> {
-    let needles: Vec<(&str, Vec<(&'static str, String)>)> =
-        secrets.iter().filter(|it| it.len() >= SHORTEST).map(|it| (it.as_str(), forms(it))).collect();
+    let needles: Vec<Forms> = secrets.iter().filter(|it| it.len() >= SHORTEST).map(|it| forms(it)).collect();
+    look_for(folder, &needles)
+}
+
+/// What a secret looks like, and what that is called.
+type Forms = Vec<(&'static str, String)>;
+
+fn look_for(folder: &Path, needles: &[Forms]) -> Outcome<(usize, Vec<Leak>)> {
     let mut leaks = Vec::new();
     let files = files_under(folder)?;
     for path in &files {
         let text = String::from_utf8_lossy(&fs::read(path)?).into_owned();
-        for (form, needle) in needles.iter().flat_map(|(_, forms)| forms) {
+        for (form, needle) in needles.iter().flatten() {
             if let Some(at) = text.find(needle.as_str()) {
                 leaks.push(Leak { path: path.clone(), form, place: before(&text, at) });
             }
@@ -43,6 +50,24 @@ pub fn scan(folder: &Path, secrets: &[String]) -> Outcome<(usize, Vec<Leak>)> {
         }
     }
     Ok((files.len(), leaks))
+}
+
+/// The same, and the first eight characters of a secret count as one, too: for few files, in which
+/// they do not occur by chance.
+pub fn scan_closely(folder: &Path, secrets: &[String]) -> Outcome<(usize, Vec<Leak>)> {
+    let prefixes = secrets.iter().filter(|it| it.len() >= SHORTEST).filter_map(|it| prefix(it));
+    let (_, mut leaks) = look_for(folder, &prefixes.map(|it| vec![("first characters", it)]).collect::<Vec<_>>())?;
+    let (files, more) = scan(folder, secrets)?;
+    leaks.extend(more);
+    Ok((files, leaks))
+}
+
+/// What is a secret's own among its first characters: keys of the sandbox and tokens of Kubernetes begin
+/// alike.
+fn prefix(secret: &str) -> Option<String> {
+    let own = secret.strip_prefix("sandbox_").unwrap_or(secret);
+    let own = own.rsplit_once('.').map_or(own, |(_, signature)| signature);
+    own.get(..8).map(str::to_owned)
 }
 
 /// The line up to the leak, at most 200 characters of it.
@@ -66,8 +91,8 @@ fn files_under(folder: &Path) -> Outcome<Vec<PathBuf>> {
 }
 
 /// How a secret could be written.
-fn forms(secret: &str) -> Vec<(&'static str, String)> {
-    let mut forms = vec![("raw", secret.to_owned())];
+fn forms(secret: &str) -> Forms {
+    let mut forms = vec![("raw", secret.to_owned()), ("JSON", json_escaped(secret))];
     for encoded in base64_cores(secret) {
         forms.push(("base64", encoded.replace('+', "-").replace('/', "_")));
         forms.push(("base64", encoded));
@@ -87,6 +112,11 @@ fn forms(secret: &str) -> Vec<(&'static str, String)> {
     let mut seen = BTreeSet::new();
     forms.retain(|(_, form)| seen.insert(form.clone()));
     forms
+}
+
+/// As it stands inside of a JSON string.
+fn json_escaped(secret: &str) -> String {
+    Value::from(secret).to_string().trim_matches('"').to_owned()
 }
 
 /// The part of its base64 that does not depend on what stands around it, at each of the three
@@ -131,5 +161,23 @@ mod tests {
         }
         assert_eq!(found_in("-----BEGIN PRIVATE KEY-----"), Some("raw"));
         assert_eq!(found_in("sandbox_ is how such keys begin"), None);
+        let odd = "a \"quoted\" pass\\word".to_owned();
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("log"), serde_json::json!({"key": odd}).to_string()).unwrap();
+        let leaks = scan(folder.path(), &[odd]).unwrap().1;
+        assert_eq!(leaks.first().map(|leak| leak.form), Some("JSON"));
+    }
+
+    #[test]
+    fn the_first_characters_of_a_secret_are_found_but_not_what_all_have_in_common() {
+        let secrets = [SECRET.to_owned(), "eyJhbGciOi.eyJpc3MiOi.s1gnatureOfIt".to_owned()];
+        let found = |text: &str| {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join("log"), text).unwrap();
+            scan_closely(folder.path(), &secrets).unwrap().1.len()
+        };
+        assert_eq!(found("sandbox_ and eyJhbGciOi.eyJpc3MiOi"), 0);
+        assert_eq!(found("key c0ffee+c…"), 1);
+        assert_eq!(found("token s1gnatur…"), 1);
     }
 }

@@ -15,7 +15,8 @@ use tokio::process::{Child, Command};
 use super::outcome::Outcome;
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
-const ENDED_WITHIN: Duration = Duration::from_secs(10);
+/// The grace period of a pod.
+const ENDED_WITHIN: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Everything that could give a secret away is said.
@@ -31,28 +32,47 @@ pub struct OperatorProcess {
 }
 
 impl OperatorProcess {
-    /// Starts the operator with `args` and waits until it says that it is ready.
-    pub async fn start(args: &[String], kubeconfig: &Path, log: &Path) -> Outcome<Self> {
-        let mut process = Self::spawn(args, kubeconfig, log)?;
-        let since = Instant::now();
-        loop {
-            if let Some(status) = process.child.try_wait()? {
-                return Err(format!("the operator ended: {status}\n{}", process.tail(20)).into());
-            }
-            if process.http.is_none() {
-                process.http = process.announced_address();
-            }
-            if process.http.is_some() && process.get("readyz").await.is_ok_and(|(status, _)| status == 200) {
-                return Ok(process);
-            }
-            if since.elapsed() > READY_WITHIN {
-                return Err(format!("the operator was not ready within {READY_WITHIN:?}\n{}", process.tail(20)).into());
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+    /// Starts the operator with `args` and these variables, and waits until it says that it is ready.
+    pub async fn start(args: &[String], environment: &[(&str, &str)], kubeconfig: &Path, log: &Path) -> Outcome<Self> {
+        let mut process = Self::listen(args, environment, kubeconfig, log).await?;
+        process.until_ready().await?;
+        Ok(process)
     }
 
-    fn spawn(args: &[String], kubeconfig: &Path, log: &Path) -> Outcome<Self> {
+    /// The same, and waits until it says where it listens only.
+    pub async fn listen(args: &[String], environment: &[(&str, &str)], kubeconfig: &Path, log: &Path) -> Outcome<Self> {
+        let mut process = Self::spawn(args, environment, kubeconfig, log)?;
+        let since = Instant::now();
+        while process.http.is_none() {
+            process.look(since)?;
+            process.http = process.announced_address();
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(process)
+    }
+
+    /// Waits until it says that it is ready.
+    pub async fn until_ready(&mut self) -> Outcome {
+        let since = Instant::now();
+        while !self.get("readyz").await.is_ok_and(|(status, _)| status == 200) {
+            self.look(since)?;
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
+    }
+
+    /// Whether it still runs, and still has time.
+    fn look(&mut self, since: Instant) -> Outcome {
+        if let Some(status) = self.child.try_wait()? {
+            return Err(format!("the operator ended: {status}\n{}", self.tail(20)).into());
+        }
+        if since.elapsed() > READY_WITHIN {
+            return Err(format!("the operator was not ready within {READY_WITHIN:?}\n{}", self.tail(20)).into());
+        }
+        Ok(())
+    }
+
+    fn spawn(args: &[String], environment: &[(&str, &str)], kubeconfig: &Path, log: &Path) -> Outcome<Self> {
         let program = binary()?;
         let output = File::options().create(true).append(true).open(log)?;
         let log_begins = fs::read(log)?.len();
@@ -60,6 +80,7 @@ impl OperatorProcess {
             .args(args)
             .env("KUBECONFIG", kubeconfig)
             .env("RUST_LOG", LOG_FILTER)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
@@ -81,10 +102,20 @@ impl OperatorProcess {
         Ok(self.child.kill().await?)
     }
 
-    /// Asks it to end, as a pod's deletion would.
-    pub async fn stop(mut self) -> Outcome<ExitStatus> {
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) -> Outcome {
         let id = self.child.id().and_then(|id| Pid::from_raw(id.try_into().unwrap_or_default()));
-        kill_process(id.ok_or("the operator had ended by itself")?, Signal::TERM)?;
+        Ok(kill_process(id.ok_or("the operator had ended by itself")?, signal)?)
+    }
+
+    /// Asks it to end, as a pod's deletion would.
+    pub async fn stop(self) -> Outcome<ExitStatus> {
+        self.signal(Signal::TERM)?;
+        self.ended().await
+    }
+
+    /// Waits for its end.
+    pub async fn ended(mut self) -> Outcome<ExitStatus> {
         let ended = tokio::time::timeout(ENDED_WITHIN, self.child.wait()).await;
         Ok(ended.map_err(|_| format!("the operator did not end within {ENDED_WITHIN:?}"))??)
     }

@@ -8,6 +8,7 @@ mod adoption;
 mod afterwards;
 mod ambiguity;
 mod api_server;
+mod audit;
 mod bad_credentials;
 mod bad_input;
 mod bank_client;
@@ -29,8 +30,10 @@ mod http;
 mod interference;
 mod kills;
 mod kubectl;
+mod leadership;
 mod limits;
 mod login;
+mod logs;
 mod namespaces;
 mod older_rules;
 mod outage;
@@ -53,10 +56,14 @@ mod rest;
 mod restart;
 mod rights;
 mod rivals;
+mod rolling;
 mod secret_care;
 mod secret_moves;
+mod shutdown;
 mod stage;
+mod startup;
 mod stored_bytes;
+mod traces;
 
 use std::{io::Write as _, process::ExitCode};
 
@@ -90,6 +97,8 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         // These wait for real time to pass: the others play meanwhile.
         limits::trials,
         kills::trials,
+        leadership::trials,
+        rolling::trials,
         api_server::trials,
         rights::trials,
         rivals::trials,
@@ -117,6 +126,8 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         outage::trials,
         context::trials,
         restart::trials,
+        shutdown::trials,
+        startup::trials,
         interference::trials,
         gone_already::trials,
         crash_points::trials,
@@ -128,6 +139,9 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         clock_steps::trials,
         stored_bytes::trials,
         http::trials,
+        audit::trials,
+        logs::trials,
+        traces::trials,
         cli::trials,
     ];
     let mut trials: Vec<Trial> = stories.iter().flat_map(|story| story(stage)).collect();

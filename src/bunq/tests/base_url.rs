@@ -122,3 +122,19 @@ fn an_empty_or_broken_api_key_is_none() {
         assert!(ApiKey::from_bytes(bytes).is_none(), "{bytes:?}");
     }
 }
+
+#[test]
+fn host_and_port_are_what_traces_call_the_server() {
+    let cases = [
+        ("https://bank.example/v1/", ("bank.example", 443)),
+        ("https://bank.example:8443/v1/", ("bank.example", 8443)),
+        ("http://127.0.0.1:80/v1/", ("127.0.0.1", 80)),
+        ("http://[::1]:9/v1/", ("::1", 9)),
+        ("https://[::1]/v1/", ("::1", 443)),
+    ];
+    for (url, wanted) in cases {
+        assert_eq!(BaseUrl::parse(url).unwrap().host_and_port(), wanted);
+    }
+    let bank = Endpoints::of(Environment::Production);
+    assert_eq!(bank.base.host_and_port(), ("api.bunq.com", 443));
+}

@@ -1,5 +1,6 @@
 //! Tests of the client against a scripted bank behind the `Transport` seam.
 
+mod audit;
 mod base_url;
 mod bodies;
 mod calls;

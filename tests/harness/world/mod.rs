@@ -3,6 +3,7 @@
 
 mod crowd;
 mod in_process;
+mod logged;
 mod neighbours;
 mod objects;
 mod operator;
@@ -30,6 +31,7 @@ use crate::sandbox::{self, Sandbox};
 
 pub use crowd::Member;
 pub use in_process::{IMPATIENCE, InProcess, Seams};
+pub use logged::Logged;
 pub use objects::{Happening, condition, is_ready, ready_reason};
 
 /// The Secret that holds the API key, and its key.
@@ -98,6 +100,12 @@ impl World {
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// What the operator reaches the API server with.
+    #[must_use]
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
     }
 
     /// The operator's name for the API server.

@@ -61,10 +61,19 @@ impl World {
         self.start(self.operator_args_for(&bank.base_url(), "bunq"), more).await
     }
 
-    async fn start(&self, mut args: Vec<String>, more: &[&str]) -> Outcome {
+    /// Starts the operator with these variables in its environment.
+    pub async fn start_operator_in(&self, environment: &[(&str, &str)], more: &[&str]) -> Outcome {
+        self.start_in(self.operator_args(), environment, more).await
+    }
+
+    async fn start(&self, args: Vec<String>, more: &[&str]) -> Outcome {
+        self.start_in(args, &[], more).await
+    }
+
+    async fn start_in(&self, mut args: Vec<String>, environment: &[(&str, &str)], more: &[&str]) -> Outcome {
         args.extend(more.iter().map(|&arg| arg.to_owned()));
         let log = self.folder().join("operator.log");
-        let started = OperatorProcess::start(&args, &self.kubeconfig, &log).await?;
+        let started = OperatorProcess::start(&args, environment, &self.kubeconfig, &log).await?;
         *self.operator.lock().await = Some(started);
         Ok(())
     }

@@ -1,0 +1,120 @@
+//! SIGTERM: no new work, the effect under way ends, the lease goes back, exit 0 (F10).
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use libtest_mimic::Trial;
+use rustix::process::Signal;
+use testbed::{
+    harness::{
+        Outcome, World, ensure, ensure_eq,
+        replica::{RELEASED, Replica, Said},
+    },
+    sandbox::{Call, Fault, FaultKind},
+};
+
+use crate::stage::{Stage, scenarios};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// The bank takes so long for an answer.
+const ANSWER: Duration = Duration::from_secs(2);
+const CREATION: &str = "user/{u}/oauth-client";
+const BUSY: usize = 20;
+
+pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
+    scenarios!(stage, "shutdown":
+        told_to_end_amid_a_creation_it_takes_the_answer_in_and_begins_nothing_more,
+        told_to_end_under_load_it_ends_in_order_and_the_next_one_finishes,
+        told_twice_it_ends_at_once,
+    )
+}
+
+async fn alone(world: &World) -> Outcome<Replica> {
+    let replica = world.start_replica("a").await?;
+    replica.elected().await?;
+    Ok(replica)
+}
+
+async fn told_to_end_amid_a_creation_it_takes_the_answer_in_and_begins_nothing_more(world: Arc<World>) -> Outcome {
+    let replica = alone(&world).await?;
+    world.sandbox.inject(Fault::new("POST", &format!("{CREATION}$"), FaultKind::DelayReply(ANSWER)));
+    let member = world.join(0).await?;
+    until(|| asked(&world, CREATION) == 1).await?;
+    let log = replica.log_file().to_owned();
+
+    replica.stop().await?;
+
+    let said = Said::read(&log)?;
+    let last = world.sandbox.calls().pop();
+    ensure(last.as_ref().is_some_and(is_creation), || format!("it went on with {last:?}"))?;
+    ensure_eq(said.changes().len(), world.sandbox.mutations().len(), "changes that it tells of")?;
+    ensure(said.at(RELEASED).is_some(), || "it did not give the lease back".to_owned())?;
+    ensure(world.contexts().await?.len() == 1, || "its session is not stored".to_owned())?;
+
+    let next = alone(&world).await?;
+    world.ready(&member.name).await?;
+    world.ensure_one_client_with_its_pair(&member).await?;
+    ensure_eq(asked(&world, "session-server"), 1, "sessions")?;
+    ensure_eq(asked(&world, CREATION), 1, "creations")?;
+    next.stop().await.map(drop)
+}
+
+async fn told_to_end_under_load_it_ends_in_order_and_the_next_one_finishes(world: Arc<World>) -> Outcome {
+    let replica = alone(&world).await?;
+    world.sandbox.inject(Fault::new("*", "", FaultKind::DelayReply(Duration::from_millis(200))).forever());
+    let members = world.crowd(BUSY).await?;
+    until(|| asked(&world, CREATION) >= BUSY / 4).await?;
+    let log = replica.log_file().to_owned();
+
+    replica.stop().await?;
+    let known = world.sandbox.calls().len();
+    ensure(Said::read(&log)?.at(RELEASED).is_some(), || "it did not give the lease back".to_owned())?;
+
+    let next = alone(&world).await?;
+    for member in &members {
+        world.ready(&member.name).await?;
+        world.ensure_one_client_with_its_pair(member).await?;
+    }
+    ensure(world.sandbox.calls().len() > known, || "there was nothing left to do".to_owned())?;
+    ensure_eq(asked(&world, CREATION), BUSY, "creations")?;
+    ensure_eq(world.sandbox.with(|bank| bank.devices.len()), BUSY, "devices")?;
+    next.stop().await.map(drop)
+}
+
+async fn told_twice_it_ends_at_once(world: Arc<World>) -> Outcome {
+    let replica = alone(&world).await?;
+    let silence = FaultKind::Silence(Duration::from_secs(20));
+    world.sandbox.inject(Fault::new("POST", &format!("{CREATION}$"), silence));
+    world.join(0).await?;
+    until(|| world.sandbox.waiting_faults() == 0).await?;
+
+    let since = Instant::now();
+    replica.process().signal(Signal::TERM)?;
+    until(|| replica.said().has_said("stopping")).await?;
+    replica.process().signal(Signal::TERM)?;
+    let status = replica.ended().await?;
+
+    ensure(!status.success(), || "it ended as if all were in order".to_owned())?;
+    // The call alone would have taken 8 s.
+    ensure(since.elapsed() < Duration::from_secs(6), || format!("it took {:?}", since.elapsed()))
+}
+
+fn is_creation(call: &Call) -> bool {
+    call.method == "POST" && call.template == CREATION
+}
+
+fn asked(world: &World, template: &str) -> usize {
+    world.sandbox.calls().iter().filter(|call| call.method == "POST" && call.template == template).count()
+}
+
+async fn until(fits: impl Fn() -> bool) -> Outcome {
+    let since = Instant::now();
+    while !fits() {
+        ensure(since.elapsed() < PATIENCE, || format!("it did not come to pass within {PATIENCE:?}"))?;
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    Ok(())
+}
