@@ -117,6 +117,7 @@ async fn each_right_that_is_taken_away_is_told_and_heals(world: Arc<World>, rows
         ensure(healed < HEALED_WITHIN + BUSY, || format!("{row:?} healed after {healed:?}"))?;
         slowest = slowest.max(healed);
     }
+    rights.put_back().await?;
     report(&format!("{} rights taken away and given back, the slowest return healed in {slowest:?}", rows.len()));
     Ok(())
 }
