@@ -17,10 +17,16 @@ FUZZ_SECONDS ?= 60
 NIGHTLY ?= nightly
 
 # Advisories are judged for what is shipped; see .deny.toml.
-SHIPPED := --exclude testbed --exclude-dev
+SHIPPED := --exclude testbed --exclude image-builder --exclude-dev
+
+# The image: one static binary. What the machine that builds it is called, and when, is kept out of it.
+IMAGE_TARGET := x86_64-unknown-linux-musl
+IMAGE_BINARY := $(TARGET)/$(IMAGE_TARGET)/image/bunq-oauth-operator
+IMAGE_FOLDER := $(TARGET)/oci
+SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fuzz crds run \
+.PHONY: help demo test bench lint fuzz crds run image image-tools image-build image-check \
 	lint-format lint-clippy lint-docs lint-dependencies lint-advisories lint-go
 
 help: ## list the targets
@@ -38,6 +44,14 @@ test: ## every test, on a real control plane and the bank emulator
 	@echo "==> building the operator that the scenarios run"
 	$(CARGO) build --locked --package bunq-oauth-operator
 	$(CARGO) test --workspace --locked --no-fail-fast
+
+# Figures, not verdicts: nothing fails because a machine is slow.
+bench: ## memory, calls, start and healing, measured (BENCH=memory,calls,… picks some; ten minutes for all)
+	@echo "==> building the operator (release; a few minutes the first time, seconds afterwards)"
+	$(CARGO) build --release --locked --package bunq-oauth-operator
+	@echo "==> building the bank emulator and the bench (a few minutes the first time)"
+	$(CARGO) build --locked --package testbed --bins
+	@OPERATOR_BINARY='$(TARGET)/release/bunq-oauth-operator' $(TARGET)/debug/bench
 
 lint: lint-format lint-clippy lint-docs lint-dependencies lint-advisories lint-go ## format, clippy, docs, dependencies, go vet
 	@echo "==> lint passed"
@@ -63,6 +77,38 @@ crds: ## write the custom resource definition to crds/
 run: ## run the operator against the current kube context
 	@echo "==> context: $$(kubectl config current-context)"
 	$(CARGO) run --locked --package bunq-oauth-operator -- run --log-format text --http-address 127.0.0.1:8080
+
+image: image-tools image-build image-check ## the container image in target/oci, without Docker, and run once as a cluster would
+	@echo "==> $(IMAGE_FOLDER)/bunq-oauth-operator.tar is built and checked"
+
+# The target's standard library and a C compiler for it (of musl, for the crypto library).
+image-tools:
+	@command -v musl-gcc >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -q && apt-get install -q -y musl-tools; } || \
+		{ echo "==> musl-gcc is missing; on Debian: sudo apt-get install musl-tools"; exit 1; }
+	@[ -d "$$(rustc --print sysroot)/lib/rustlib/$(IMAGE_TARGET)" ] || rustup target add $(IMAGE_TARGET) || \
+		{ echo "==> Rust's standard library for $(IMAGE_TARGET) is missing: rustup target add $(IMAGE_TARGET)"; exit 1; }
+
+# Paths of this machine become fixed ones: they stand in the messages of panics. Of several that fit, the last counts.
+# A rust-src component would put the toolchain's folder there, too.
+image-build: image-tools
+	@echo "==> building the operator for $(IMAGE_TARGET) (fat LTO: several minutes)"
+	env -u CARGO_ENCODED_RUSTFLAGS \
+	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/source \
+		--remap-path-prefix=$(abspath $(TARGET))=/target \
+		--remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo \
+		--remap-path-prefix=$$(rustc --print sysroot)/lib/rustlib/src/rust=/rustc/$$(rustc -vV | sed -n 's/^commit-hash: //p')" \
+	CFLAGS_x86_64_unknown_linux_musl="-ffile-prefix-map=$(CURDIR)=/source \
+		-ffile-prefix-map=$(abspath $(TARGET))=/target \
+		-ffile-prefix-map=$${CARGO_HOME:-$$HOME/.cargo}=/cargo" \
+	$(CARGO) build --locked --profile image --target $(IMAGE_TARGET) --package bunq-oauth-operator
+	$(CARGO) build --locked --package image-builder
+	@SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(TARGET)/debug/image-builder $(IMAGE_BINARY) $(IMAGE_FOLDER)
+
+# Its root filesystem is run read-only as uid 65532, on a real API server. That takes namespaces, as bubblewrap makes them.
+image-check:
+	@command -v bwrap >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -q && apt-get install -q -y bubblewrap; } || \
+		{ echo "==> bubblewrap is missing, so the image cannot be run here; on Debian: sudo apt-get install bubblewrap"; exit 1; }
+	IMAGE_ARCHIVE=$(abspath $(IMAGE_FOLDER))/bunq-oauth-operator.tar $(CARGO) test --locked --package testbed --test scenarios -- image::
 
 lint-format:
 	$(CARGO) fmt --all --check

@@ -11,6 +11,7 @@ use std::{
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use kube::client::ClientBuilder;
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -120,6 +121,8 @@ enum CliError {
     },
     #[error("prepare the connection to bunq")]
     Transport(#[source] HttpTransportError),
+    #[error("switch core dumps off")]
+    CoreDumps(#[source] rustix::io::Errno),
     #[error("install the crypto provider: another one is installed")]
     CryptoProvider,
     #[error("start logging")]
@@ -167,6 +170,7 @@ fn print_crd() -> Result<(), CliError> {
 }
 
 fn run(args: RunArgs) -> Result<(), CliError> {
+    leave_no_core().map_err(CliError::CoreDumps)?;
     rustls::crypto::aws_lc_rs::default_provider().install_default().map_err(|_| CliError::CryptoProvider)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)?;
     // The OpenTelemetry crates read the rest of `OTEL_*` themselves.
@@ -197,6 +201,13 @@ fn run(args: RunArgs) -> Result<(), CliError> {
         traces.finish();
     }
     result
+}
+
+/// API keys and sessions are in this memory: a crash writes none of it to a disk, and no other process of this
+/// user may read it (`H06`).
+fn leave_no_core() -> rustix::io::Result<()> {
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)
 }
 
 fn config(args: RunArgs) -> Result<Config, CliError> {

@@ -45,3 +45,25 @@ impl fmt::Debug for ApiKey {
         f.write_str("ApiKey(…)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use zeroize::ZeroizeOnDrop;
+
+    use super::*;
+    use crate::bunq::{Context, KeyPair, Response};
+
+    /// Compiles for what overwrites itself when it goes (`H06`).
+    fn is_wiped<T: ZeroizeOnDrop + ?Sized>(_: Option<&T>) {}
+
+    #[test]
+    fn what_holds_a_secret_overwrites_it_when_it_goes() {
+        is_wiped(Some(&ApiKey::new("key").unwrap().0));
+        let context = Context::default();
+        is_wiped(context.key_pair_pem.as_ref());
+        is_wiped(context.installation.as_ref().map(|installation| &installation.token));
+        is_wiped(context.session.as_ref().map(|session| &session.token));
+        is_wiped(KeyPair::generate().unwrap().to_pkcs8_pem().ok().as_ref());
+        is_wiped(None::<&Response>.map(|response| &response.body));
+    }
+}

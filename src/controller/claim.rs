@@ -113,7 +113,8 @@ impl Claims {
             return Claim::read(&created?);
         };
         if held.owner.uid == owner.uid {
-            return Ok(held);
+            let is_same = held.context == context;
+            return if is_same { Ok(held) } else { self.store(&Claim { context: context.to_owned(), ..held }).await };
         }
         if !self.is_gone(&held.owner).await? {
             return Err(Stop::UserAlreadyClaimed { claim: format!("ConfigMap {}", self.locate(&name)) });

@@ -24,7 +24,7 @@ use crate::{
     api::{self, BunqOAuthClient},
     bunq::{Bank, Breaker, Call, Endpoints, Environment, LimitMode, Limiter, Priority},
     clock::SharedClock,
-    plan::{self, Reason},
+    plan,
     telemetry::{Telemetry, Work, metrics::BankCall},
 };
 
@@ -275,8 +275,7 @@ impl Operator {
     /// The bank is back: everybody who waited for it comes, spread by the limiter.
     fn release(&self, environment: Environment) {
         tracing::info!(environment = environment.as_str(), "the bank is back");
-        let unavailable = Reason::BankUnavailable.as_str();
-        let waits = |object: &BunqOAuthClient| object.status.as_ref().and_then(status::headline) == Some(unavailable);
+        let waits = |object: &BunqOAuthClient| object.status.as_ref().is_some_and(status::tells_of_an_outage);
         for object in self.store.state_filter(waits) {
             self.remember(&object.uid().unwrap_or_default(), |memory| {
                 memory.released = true;

@@ -1,7 +1,10 @@
 //! Keeps one context per (environment, API key): in memory, and in a Secret of the operator's
 //! namespace, so that restarts cost no handshake and no session (D7).
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex as StdMutex, PoisonError},
+};
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
@@ -50,11 +53,18 @@ pub(crate) struct ContextStore {
     api: Api<Secret>,
     namespace: String,
     entries: Mutex<HashMap<String, Arc<Mutex<Entry>>>>,
+    /// The names that were stored when somebody last looked at all of them.
+    listed: StdMutex<Option<HashSet<String>>>,
 }
 
 impl ContextStore {
     pub(crate) fn new(client: kube::Client, namespace: &str) -> Self {
-        Self { api: Api::namespaced(client, namespace), namespace: namespace.to_owned(), entries: Mutex::default() }
+        Self {
+            api: Api::namespaced(client, namespace),
+            namespace: namespace.to_owned(),
+            entries: Mutex::default(),
+            listed: StdMutex::default(),
+        }
     }
 
     /// The context of a key, not loaded yet.
@@ -93,13 +103,28 @@ impl ContextStore {
         }
         let name = || self.locate(&entry.name);
         let secret = absent(kube_call(KubeCall::ReadContext, name, self.api.get(&entry.name)).await)?;
-        entry.resource_version = secret.as_ref().and_then(|secret| secret.metadata.resource_version.clone());
-        entry.known = secret.as_ref().map(context_secret::fingerprint);
-        entry.stored = secret.as_ref().map(context_secret::from_secret).unwrap_or_default();
-        entry.keys = None;
-        entry.dirty = false;
-        entry.loaded = true;
+        entry.take_in(secret.as_ref());
         Ok(())
+    }
+
+    /// The same for an object that is new: where no context of this name was listed, none is read. If there is
+    /// one by now, the attempt to create it says so, and the next pass reads it.
+    pub(crate) async fn load_for_newcomer(&self, entry: &mut Entry) -> Result<(), Stop> {
+        let is_unheard_of =
+            || self.with_listed(|listed| listed.as_ref().is_some_and(|names| !names.contains(&entry.name)));
+        if !entry.loaded && is_unheard_of() {
+            entry.take_in(None);
+        }
+        self.load(entry).await
+    }
+
+    /// Takes in the names of all contexts that are stored.
+    pub(crate) fn know(&self, names: HashSet<String>) {
+        self.with_listed(|listed| *listed = Some(names));
+    }
+
+    fn with_listed<T>(&self, look: impl FnOnce(&mut Option<HashSet<String>>) -> T) -> T {
+        look(&mut self.listed.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Every context that is stored, and the bank that it belongs to.
@@ -138,6 +163,7 @@ impl ContextStore {
         }
         if failed_with(&written, 409) || failed_with(&written, 404) {
             entry.loaded = false;
+            self.with_listed(|listed| listed.as_mut().map(|names| names.insert(entry.name.clone())));
         }
         let written = written?;
         entry.known = Some(context_secret::fingerprint(&written));
@@ -219,6 +245,16 @@ fn wanted(entry: &Entry) -> Secret {
 }
 
 impl Entry {
+    /// Goes by what is stored from now on.
+    fn take_in(&mut self, secret: Option<&Secret>) {
+        self.resource_version = secret.and_then(|secret| secret.metadata.resource_version.clone());
+        self.known = secret.map(context_secret::fingerprint);
+        self.stored = secret.map(context_secret::from_secret).unwrap_or_default();
+        self.keys = None;
+        self.dirty = false;
+        self.loaded = true;
+    }
+
     /// The parsed keys of the stored context.
     pub(crate) fn keys(&mut self, locate: impl Fn(&str) -> String) -> Result<Keys, Stop> {
         use secrecy::ExposeSecret;

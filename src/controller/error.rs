@@ -260,6 +260,9 @@ impl Stop {
 }
 
 fn bank_reason(error: &bunq::Error) -> Reason {
+    if matches!(error, bunq::Error::Reach { source, .. } if source.fault == bunq::Fault::Tls) {
+        return Reason::BankNotTrusted;
+    }
     match error.class() {
         Class::Unverified => Reason::BankAnswerUnverified,
         Class::Credentials | Class::Session => Reason::CredentialsRejected,

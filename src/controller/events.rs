@@ -29,9 +29,10 @@ impl Operator {
             Class::Stalled => EventType::Warning,
             Class::Ready | Class::Suspended => EventType::Normal,
             Class::Reconciling => match reason {
-                Reason::BankUnavailable | Reason::BankAnswerUnverified | Reason::KubernetesUnavailable => {
-                    EventType::Warning
-                }
+                Reason::BankUnavailable
+                | Reason::BankNotTrusted
+                | Reason::BankAnswerUnverified
+                | Reason::KubernetesUnavailable => EventType::Warning,
                 _ => EventType::Normal,
             },
         };

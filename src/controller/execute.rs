@@ -83,9 +83,7 @@ impl Pass {
         })?;
         let claim = Claim { journal: journal.clone(), ..claim.clone() };
         self.claim = Some(self.operator.claims.store(&claim).await?);
-        if let Some(news) = news {
-            self.operator.tell_news(&self.object, news).await;
-        }
+        self.news.extend(news.cloned());
         Ok(Learned::Stored)
     }
 

@@ -34,6 +34,8 @@ pub(crate) struct Caller {
     pub(crate) priority: Priority,
     /// Whether a person asked for this attempt and has had none yet.
     pub(crate) is_asked: bool,
+    /// Whether the manifest was never looked at before.
+    pub(crate) is_newcomer: bool,
     /// Namespace and name of the credentials.
     pub(crate) credentials: String,
     /// Namespace and name of the manifest.
@@ -151,7 +153,11 @@ impl Operator {
 
     async fn handshake(&self, entry: &mut Entry, key: &ApiKey, caller: &Caller) -> Result<Login, Stop> {
         entry.used_at = Some(self.clock.now());
-        self.contexts.load(entry).await?;
+        if caller.is_newcomer {
+            self.contexts.load_for_newcomer(entry).await?;
+        } else {
+            self.contexts.load(entry).await?;
+        }
         // What could not be written down last time: the next step waits for it.
         self.contexts.save(entry).await?;
         self.await_turn_after_refusal(entry, caller)?;

@@ -128,6 +128,11 @@ pub(crate) fn of_stop(stop: &Stop, operator_namespace: &str, service_account: &s
             let way_out = way_out_of_refusal(&told);
             format!("{told}. {way_out}")
         }
+        Stop::Bank { .. } if stop.reason() == Some(Reason::BankNotTrusted) => format!(
+            "{}. No key was sent. Look for a proxy between the operator and bunq, at the operator's clock, its base URLs and --bunq-ca-file. \
+             The operator tries again by itself.",
+            telemetry::chain(stop)
+        ),
         Stop::Bank { .. } | Stop::Kube { .. } | Stop::KubeTimeout { .. } => {
             format!("{}. The operator tries again by itself.", telemetry::chain(stop))
         }

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     api::BunqOAuthClient,
     bunq::{ApiKey, Environment, Priority},
-    plan::{self, Desired, Observed, Seen, Step, Verdict, Waiting, backoff},
+    plan::{self, Desired, Observed, Seen, Step, Verdict, Waiting, action::News, backoff},
 };
 
 /// How a pass ends.
@@ -58,6 +58,8 @@ pub(crate) struct Pass {
     /// When the client was read: by this pass, or by the one whose read it goes by.
     pub(super) read_at: Option<Timestamp>,
     bound_ip: Option<String>,
+    /// What happened, to be told at the end.
+    pub(super) news: Vec<News>,
     /// Whether the slot for the announced mutation is taken.
     pub(super) has_turn: bool,
     pub(super) caller: Caller,
@@ -73,6 +75,7 @@ impl Pass {
             uid: object.uid().unwrap_or_default(),
             priority: Priority::Change,
             is_asked: false,
+            is_newcomer: false,
             object: format!("{namespace}/{}", object.name_any()),
             credentials: credentials.clone(),
             author: Arc::new(Author::of(&object)),
@@ -90,6 +93,7 @@ impl Pass {
             pairs: Vec::new(),
             read_at: None,
             bound_ip: None,
+            news: Vec::new(),
             has_turn: false,
             credentials_version: String::new(),
             caller,
@@ -152,7 +156,11 @@ impl Pass {
         let namespace = self.object.namespace().unwrap_or_default();
         self.operator.watches.ensure(&namespace);
         let api = self.secrets();
-        match self.read_key(&api, &namespace).await {
+        let key = self.read_key(&api, &namespace).await;
+        if matches!(key, Err(Stop::NamespaceNotGranted { .. })) {
+            self.operator.watches.revoked(&namespace);
+        }
+        match key {
             Err(stop @ Stop::NamespaceNotGranted { .. }) if !self.want.deleting => return Err(stop),
             key => self.key = key,
         }
@@ -166,6 +174,9 @@ impl Pass {
             Err(Stop::NamespaceNotGranted { .. }) if self.want.deleting => {}
             found => self.output = found?,
         }
+        // What published something was here before, and only its status was lost.
+        let is_ours = |found: &Secret| secret::is_ours(found, &self.object);
+        self.caller.is_newcomer &= !self.output.as_ref().is_some_and(is_ours);
         if let Ok(key) = &self.key {
             let environment = observe::environment(&self.object, key, &self.caller.credentials);
             if self.want.deleting {

@@ -61,7 +61,7 @@ pub(crate) async fn reconcile(object: Arc<BunqOAuthClient>, operator: Arc<Operat
     let _working = operator.workers.begin();
     let timer = operator.telemetry.metrics.reconcile_started(move || clock.monotonic());
     let uid = object.uid().unwrap_or_default();
-    let pass = Box::pin(one_pass(Arc::clone(&operator), namespace, name, uid.clone()));
+    let pass = Box::pin(one_pass(Arc::clone(&operator), object));
     let pass = AssertUnwindSafe(tokio::time::timeout(DEADLINE, pass)).catch_unwind().instrument(span.clone());
     let ended = tokio::select! {
         ended = pass => ended,
@@ -93,22 +93,27 @@ pub(crate) async fn reconcile(object: Arc<BunqOAuthClient>, operator: Arc<Operat
     Ok(Action::requeue(outcome.again_in.max(Duration::from_millis(10))))
 }
 
-async fn one_pass(operator: Arc<Operator>, namespace: String, name: String, uid: String) -> Outcome {
+async fn one_pass(operator: Arc<Operator>, known: Arc<BunqOAuthClient>) -> Outcome {
+    let (namespace, name) = (known.namespace().unwrap_or_default(), known.name_any());
     let api = operator.objects(&namespace);
-    let read = kube_call(KubeCall::ReadManifest, || format!("{namespace}/{name}"), api.get(&name)).await;
-    let object = match absent(read) {
-        Ok(Some(object)) => object,
-        Ok(None) => {
-            operator.forget(&uid);
-            return Outcome { again_in: SAFETY_NET, result: ReconcileResult::Success };
-        }
-        Err(stop) => {
-            tracing::warn!(error = telemetry::chain(&stop), "the object could not be read");
-            return Outcome { again_in: operator.short_back_off(&uid), result: ReconcileResult::Error };
-        }
-    };
-    let mut pass = Pass::new(Arc::clone(&operator), object);
-    greet(&mut pass, &api).await;
+    let mut pass = Pass::new(Arc::clone(&operator), (*known).clone());
+    // The answer to a status that was written over this very version is as good as a read (`S2`).
+    if !greet(&mut pass, &api).await {
+        let read = kube_call(KubeCall::ReadManifest, || format!("{namespace}/{name}"), api.get(&name)).await;
+        let object = match absent(read) {
+            Ok(Some(object)) => object,
+            Ok(None) => {
+                operator.forget(&pass.caller.uid);
+                return Outcome { again_in: SAFETY_NET, result: ReconcileResult::Success };
+            }
+            Err(stop) => {
+                tracing::warn!(error = telemetry::chain(&stop), "the object could not be read");
+                return Outcome { again_in: operator.short_back_off(&pass.caller.uid), result: ReconcileResult::Error };
+            }
+        };
+        pass = Pass::new(Arc::clone(&operator), object);
+        greet(&mut pass, &api).await;
+    }
     let end = match pass.run().await {
         End::Stop(Stop::Bank { source }) if is_signature_trouble(&source) => {
             operator.weigh_signature_trouble(&pass, source).await
@@ -119,17 +124,18 @@ async fn one_pass(operator: Arc<Operator>, namespace: String, name: String, uid:
     conclude(&operator, &api, pass, end).await
 }
 
-/// The first visit is visible at once: all conditions, not yet known (C03).
-async fn greet(pass: &mut Pass, api: &Api<BunqOAuthClient>) {
+/// The first visit is visible at once: all conditions, not yet known (C03). Whether this was it.
+async fn greet(pass: &mut Pass, api: &Api<BunqOAuthClient>) -> bool {
     let is_known = pass.object.status.as_ref().is_some_and(|status| !status.conditions.is_empty());
     if is_known || pass.want.deleting || pass.want.suspended {
-        return;
+        return false;
     }
     let message = Reason::Progressing.meaning().to_owned();
     let mut report = report(pass, Reason::Progressing, message, None);
     report.inputs = None;
     report.handled = None;
-    write_status(pass, api, &report).await;
+    pass.caller.is_newcomer = matches!(write_status(pass, api, &report).await, Written::Yes);
+    pass.caller.is_newcomer
 }
 
 async fn conclude(operator: &Operator, api: &Api<BunqOAuthClient>, mut pass: Pass, end: End) -> Outcome {
@@ -141,13 +147,16 @@ async fn conclude(operator: &Operator, api: &Api<BunqOAuthClient>, mut pass: Pas
     };
     let outcome = Outcome { again_in, result };
     let Some((reason, message)) = tell(operator, &pass, &end) else {
+        tell_news(operator, &mut pass).await;
         return outcome;
     };
     let mut report = report(&pass, reason, message, next_attempt);
     set_parts(&mut report, &end);
     let headline = |pass: &Pass| pass.object.status.as_ref().and_then(status::headline).map(str::to_owned);
     let before = headline(&pass);
-    match write_status(&mut pass, api, &report).await {
+    let written = write_status(&mut pass, api, &report).await;
+    tell_news(operator, &mut pass).await;
+    match written {
         Written::Yes if before != headline(&pass) => {
             log(reason, &report.message);
             operator.tell_reason(&pass.object, reason, &report.message).await;
@@ -159,6 +168,13 @@ async fn conclude(operator: &Operator, api: &Api<BunqOAuthClient>, mut pass: Pas
             again_in: outcome.again_in.min(operator.short_back_off(&pass.caller.uid)),
             result: ReconcileResult::Error,
         },
+    }
+}
+
+/// What happened on the way is told when nobody waits for it any more.
+async fn tell_news(operator: &Operator, pass: &mut Pass) {
+    for news in std::mem::take(&mut pass.news) {
+        operator.tell_news(&pass.object, &news).await;
     }
 }
 
@@ -198,8 +214,7 @@ fn is_ready_as_declared(pass: &Pass) -> bool {
 fn is_outage_told(pass: &Pass) -> bool {
     let status = pass.object.status.as_ref();
     status.is_some_and(|status| {
-        status.observed_generation == pass.object.metadata.generation
-            && status::headline(status) == Some(Reason::BankUnavailable.as_str())
+        status.observed_generation == pass.object.metadata.generation && status::tells_of_an_outage(status)
     })
 }
 

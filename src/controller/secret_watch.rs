@@ -3,7 +3,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -21,6 +24,7 @@ use kube::{
 use tokio::task::AbortHandle;
 
 use super::{
+    error::status_code,
     wake::Waker,
     watching::{self, Pauses},
 };
@@ -37,7 +41,14 @@ pub(crate) struct SecretWatches {
     client: Client,
     store: Store<BunqOAuthClient>,
     waker: Waker,
-    running: Arc<Mutex<HashMap<String, AbortHandle>>>,
+    running: Arc<Mutex<HashMap<String, Running>>>,
+}
+
+/// One watch.
+struct Running {
+    task: AbortHandle,
+    /// Whether the API server lets it listen.
+    is_open: Arc<AtomicBool>,
 }
 
 impl SecretWatches {
@@ -48,20 +59,39 @@ impl SecretWatches {
     /// Starts the watch of a namespace unless it runs.
     pub(crate) fn ensure(&self, namespace: &str) {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if running.get(namespace).is_some_and(|task| !task.is_finished()) {
+        if running.get(namespace).is_some_and(|watch| !watch.task.is_finished()) {
             return;
         }
-        let task = watch(self.client.clone(), self.store.clone(), self.waker.clone(), namespace.to_owned());
-        running.insert(namespace.to_owned(), tokio::spawn(task).abort_handle());
+        let is_open = Arc::<AtomicBool>::default();
+        let listens = Listener {
+            store: self.store.clone(),
+            waker: self.waker.clone(),
+            namespace: namespace.to_owned(),
+            is_open: Arc::clone(&is_open),
+        };
+        let task = tokio::spawn(watch(self.client.clone(), listens)).abort_handle();
+        running.insert(namespace.to_owned(), Running { task, is_open });
+    }
+
+    /// A read in this namespace was forbidden. Whoever took the grant back does not want us to listen either, and the
+    /// API server would let an open watch go on until it times out (D14). The next pass tries a new one.
+    pub(crate) fn revoked(&self, namespace: &str) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that is not let in is how a grant is noticed: it stays.
+        let is_open = running.get(namespace).is_some_and(|watch| watch.is_open.load(Ordering::Relaxed));
+        if is_open && let Some(watch) = running.remove(namespace) {
+            tracing::info!(%namespace, "Secrets must not be read any more; their watch ends");
+            watch.task.abort();
+        }
     }
 
     /// Ends the watches of namespaces that have no objects any more.
     pub(crate) fn prune(&self) {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.retain(|namespace, task| {
+        running.retain(|namespace, watch| {
             let is_used = self.store.find(|object| object.namespace().as_ref() == Some(namespace)).is_some();
             if !is_used {
-                task.abort();
+                watch.task.abort();
             }
             is_used
         });
@@ -70,33 +100,57 @@ impl SecretWatches {
 
 impl Drop for SecretWatches {
     fn drop(&mut self) {
-        for task in self.running.lock().unwrap_or_else(PoisonError::into_inner).values() {
-            task.abort();
+        for watch in self.running.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            watch.task.abort();
         }
     }
 }
 
-async fn watch(client: Client, store: Store<BunqOAuthClient>, waker: Waker, namespace: String) {
-    let api: Api<Meta> = Api::namespaced(client, &namespace);
+/// Who is told of what a watch hears.
+struct Listener {
+    store: Store<BunqOAuthClient>,
+    waker: Waker,
+    namespace: String,
+    is_open: Arc<AtomicBool>,
+}
+
+impl Listener {
+    /// Asks for a pass over the objects of the namespace that `which` names.
+    fn wake(&self, which: impl Fn(&BunqOAuthClient) -> bool) {
+        let is_here = |object: &BunqOAuthClient| object.namespace().as_ref() == Some(&self.namespace);
+        self.waker.wake_where(&self.store, |object| is_here(object) && which(object));
+    }
+}
+
+async fn watch(client: Client, listener: Listener) {
+    let api: Api<Meta> = Api::namespaced(client, &listener.namespace);
     let mut events = Box::pin(stripped(watcher::watcher(api, watching::config())).backoff(Pauses::up_to(PAUSE)));
-    let mut is_failing = false;
+    let (mut is_failing, mut is_granted) = (false, false);
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Apply(secret) | Event::Delete(secret)) => {
                 let name = secret.name_any();
-                waker.wake_where(&store, |object| {
-                    object.namespace().as_ref() == Some(&namespace) && uses(object, &name)
-                });
+                listener.wake(|object| uses(object, &name));
             }
             // What happened while nobody watched is unknown: look at every object.
             Ok(Event::InitDone) => {
-                is_failing = false;
-                waker.wake_where(&store, |object| object.namespace().as_ref() == Some(&namespace));
+                (is_failing, is_granted) = (false, true);
+                listener.is_open.store(true, Ordering::Relaxed);
+                listener.wake(|_| true);
             }
             Ok(Event::Init | Event::InitApply(_)) => {}
             Err(error) => {
+                listener.is_open.store(false, Ordering::Relaxed);
                 if !std::mem::replace(&mut is_failing, true) {
-                    tracing::info!(%namespace, error = kind(&error), "Secrets cannot be watched; trying again");
+                    tracing::info!(
+                        namespace = listener.namespace,
+                        error = kind(&error),
+                        "Secrets cannot be watched; trying again"
+                    );
+                }
+                // The grant was taken back: a look at each object tells its people.
+                if is_forbidden(&error) && std::mem::take(&mut is_granted) {
+                    listener.wake(|_| true);
                 }
             }
         }
@@ -129,4 +183,16 @@ fn kind(error: &watcher::Error) -> &'static str {
         watcher::Error::WatchFailed(_) => "watch broke",
         watcher::Error::NoResourceVersion => "no resourceVersion",
     }
+}
+
+/// Whether the API server refuses to let us listen.
+fn is_forbidden(error: &watcher::Error) -> bool {
+    let code = match error {
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => status_code(error),
+        watcher::Error::WatchError(status) => Some(status.code),
+        watcher::Error::NoResourceVersion => None,
+    };
+    code == Some(403)
 }

@@ -138,6 +138,7 @@ fn stays_ready(old: &BunqOAuthClientStatus, report: &Report) -> bool {
         report.reason,
         Reason::WaitingForBankLimit
             | Reason::BankUnavailable
+            | Reason::BankNotTrusted
             | Reason::BankAnswerUnverified
             | Reason::KubernetesUnavailable
     );
@@ -270,6 +271,12 @@ pub(crate) fn headline(status: &BunqOAuthClientStatus) -> Option<&str> {
         Some(remote) if is_true(status, "Ready") && remote.status == ConditionStatus::Unknown => Some(&remote.reason),
         Some(_) | None => ready_reason(status),
     }
+}
+
+/// Whether people were told already that the bank is away, or is not who it should be.
+pub(crate) fn tells_of_an_outage(status: &BunqOAuthClientStatus) -> bool {
+    let outages = [Reason::BankUnavailable.as_str(), Reason::BankNotTrusted.as_str()];
+    headline(status).is_some_and(|reason| outages.contains(&reason))
 }
 
 /// The reason of Ready.

@@ -158,6 +158,7 @@ async fn sweep_contexts(
         api.list_metadata(&params),
     )
     .await?;
+    operator.contexts.know(contexts.items.iter().map(ResourceExt::name_any).collect());
     let uses = operator.contexts.uses().await;
     for context in contexts.items {
         let name = context.name_any();

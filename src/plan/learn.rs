@@ -134,8 +134,13 @@ fn judge_output_again(seen: &mut Observed) {
 /// was there without a write of ours (a create body, an adoption) gets its entry now.
 fn shown(seen: &mut Observed, want: &Desired) {
     let Seen::Present(client) = &seen.client else { return };
+    note_shown(&mut seen.journal, want, client, &seen.callback_urls);
+}
+
+/// The same for a journal that is yet to be stored, and the read that it will go by.
+pub(super) fn note_shown(journal: &mut Journal, want: &Desired, client: &Client, callback_urls: &Seen<Vec<Entry>>) {
     let by_put = matches!(client.urls, Urls::Single(_));
-    let known: Option<Vec<&str>> = match (&client.urls, &seen.callback_urls) {
+    let known: Option<Vec<&str>> = match (&client.urls, callback_urls) {
         (Urls::Entries(entries), _) | (Urls::NotShown, Seen::Present(entries)) => {
             Some(entries.iter().map(|entry| entry.url.as_str()).collect())
         }
@@ -146,7 +151,7 @@ fn shown(seen: &mut Observed, want: &Desired) {
     let urls = known.as_deref().unwrap_or_default();
     let is_active = client.status == ClientStatus::Active;
     let is_cancelled = client.is_cancelled();
-    for write in &mut seen.journal.writes {
+    for write in &mut journal.writes {
         let is_shown = match &write.target {
             Target::Activate => is_active,
             Target::Cancel => is_cancelled,
@@ -159,7 +164,7 @@ fn shown(seen: &mut Observed, want: &Desired) {
     }
     for url in want.urls.iter().filter(|url| urls.contains(&url.as_str())) {
         let target = if by_put { Target::RedirectUrl(url.clone()) } else { Target::Add(url.clone()) };
-        let writes = &mut seen.journal.writes;
+        let writes = &mut journal.writes;
         if !writes.iter().any(|write| write.target.url() == Some(url)) {
             let cause = want.cause.clone();
             writes.push(Write {

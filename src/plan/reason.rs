@@ -65,6 +65,7 @@ reasons! {
     CredentialsKeyEmpty Reconciling "The API key in the Secret is empty." "Put the API key there.";
     WaitingForBankLimit Reconciling "bunq allows few calls per address (one new session in 30 seconds); this call has its turn later." "Wait; `status.nextAttemptTime` tells until when.";
     BankUnavailable Reconciling "bunq cannot be reached, is under maintenance, or refuses for being asked too often." "Wait. Published credentials stay valid and Ready.";
+    BankNotTrusted Reconciling "TLS with bunq failed: no trusted certificate for this host and this day, or no TLS 1.2. Nothing was sent." "Look at the message; then for a proxy in between, the operator's clock, its base URLs and `--bunq-ca-file`.";
     BankAnswerUnverified Reconciling "An answer of the bank lacked a valid signature, so nothing of it was believed or written." "Wait. If it stays for more than an hour, look for a proxy that changes bodies.";
     KubernetesUnavailable Reconciling "The API server refused or did not answer a call." "Wait; look at the message for the call.";
     CreateUnconfirmed Reconciling "A client may have been created and the answer was lost. The operator lists again for a minute before it tries again, so that there is never a second client." "Wait.";

@@ -12,6 +12,7 @@ use super::audit::unused_grants;
 use super::{Component, ControlPlane, Error, Options, Progress};
 
 mod deploy;
+mod rendered;
 
 const WIDGETS: &str = r"
 apiVersion: apiextensions.k8s.io/v1

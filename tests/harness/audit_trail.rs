@@ -27,6 +27,14 @@ impl AuditTrail {
         Ok(requests.iter().filter(writes).map(describe).collect())
     }
 
+    /// Everything that `user` asked for since then and was answered, granted or not, as `verb resource
+    /// namespace/name (status)`; a watch is answered when it ends.
+    pub fn answered(&self, user: &str) -> Outcome<Vec<String>> {
+        let requests = self.requests_of(user)?;
+        let ended = requests.iter().filter(|request| request["stage"] == "ResponseComplete");
+        Ok(ended.map(describe).collect())
+    }
+
     /// How many requests of any kind `user` made since then.
     pub fn count_of(&self, user: &str) -> Outcome<usize> {
         Ok(self.requests_of(user)?.len())

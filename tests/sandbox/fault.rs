@@ -51,6 +51,10 @@ pub enum FaultKind {
     MissingSignature,
     /// The reply carries the bank's genuine signature of other bytes.
     SignatureOfOtherBody,
+    /// The reply says that it answers another request.
+    OtherRequestId,
+    /// An earlier reply once more: genuine body, signature and request id, all of another time.
+    Replayed,
     /// Half of the body, then the connection closes.
     TruncatedBody,
     /// A signed body of 4 MiB.
@@ -139,6 +143,8 @@ impl Fault {
             | FaultKind::WrongSignature
             | FaultKind::MissingSignature
             | FaultKind::SignatureOfOtherBody
+            | FaultKind::OtherRequestId
+            | FaultKind::Replayed
             | FaultKind::TruncatedBody
             | FaultKind::HugeBody
             | FaultKind::NotJson

@@ -43,4 +43,8 @@ pub enum Tls {
     WrongHost,
     /// Valid until 2020.
     Expired,
+    /// Valid from 2090 on.
+    NotYetValid,
+    /// Signed by itself; [`Sandbox::ca_pem`](super::Sandbox::ca_pem) is of an authority that signed nothing.
+    SelfSigned,
 }

@@ -144,6 +144,8 @@ fn loses_the_reply(fault: &FaultKind) -> bool {
         | FaultKind::WrongSignature
         | FaultKind::MissingSignature
         | FaultKind::SignatureOfOtherBody
+        | FaultKind::OtherRequestId
+        | FaultKind::Replayed
         | FaultKind::EmptyResponseArray => false,
     }
 }
@@ -154,13 +156,14 @@ fn sent_status(outcome: &Outcome, fault: Option<&FaultKind>) -> u16 {
         Some(FaultKind::DropBefore | FaultKind::DropAfterCommit | FaultKind::Silence(_)) => 0,
         Some(FaultKind::Status(status, _) | FaultKind::Html(status)) => *status,
         Some(FaultKind::Redirect(_)) => 302,
-        Some(FaultKind::HugeBody | FaultKind::NotJson | FaultKind::EmptyResponseArray) => 200,
+        Some(FaultKind::HugeBody | FaultKind::NotJson | FaultKind::EmptyResponseArray | FaultKind::Replayed) => 200,
         Some(
             FaultKind::DelayReply(_)
             | FaultKind::EndedSession
             | FaultKind::WrongSignature
             | FaultKind::MissingSignature
             | FaultKind::SignatureOfOtherBody
+            | FaultKind::OtherRequestId
             | FaultKind::TruncatedBody,
         )
         | None => match outcome {

@@ -33,17 +33,25 @@ impl Identity {
         let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
 
         let names: &[&str] = match tls {
-            Tls::Valid | Tls::Expired => &["localhost", "127.0.0.1"],
+            Tls::Valid | Tls::Expired | Tls::NotYetValid | Tls::SelfSigned => &["localhost", "127.0.0.1"],
             Tls::WrongHost => &["elsewhere.invalid"],
         };
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut server = CertificateParams::new(names)?;
-        if tls == Tls::Expired {
-            server.not_before = date_time_ymd(2019, 1, 1);
-            server.not_after = date_time_ymd(2020, 1, 1);
+        match tls {
+            Tls::Expired => {
+                server.not_before = date_time_ymd(2019, 1, 1);
+                server.not_after = date_time_ymd(2020, 1, 1);
+            }
+            Tls::NotYetValid => {
+                server.not_before = date_time_ymd(2090, 1, 1);
+                server.not_after = date_time_ymd(2091, 1, 1);
+            }
+            Tls::Valid | Tls::WrongHost | Tls::SelfSigned => {}
         }
         let key = KeyPair::generate()?;
-        let certificate = server.signed_by(&key, &authority)?;
+        let certificate =
+            if tls == Tls::SelfSigned { server.self_signed(&key)? } else { server.signed_by(&key, &authority)? };
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()?

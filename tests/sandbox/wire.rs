@@ -67,6 +67,8 @@ impl Envelope<'_> {
                 let other = ServerKey::shared().sign(b"{\"Response\":[]}\n");
                 self.resign(outcome, Some(&other))
             }
+            FaultKind::OtherRequestId => self.of_another_time().render(outcome),
+            FaultKind::Replayed => self.of_another_time().success(&json!({"Response": []})),
             FaultKind::TruncatedBody => Wire { cut: true, ..self.render(outcome) },
             FaultKind::HugeBody => {
                 let filler = "x".repeat(4 << 20);
@@ -80,6 +82,11 @@ impl Envelope<'_> {
             | FaultKind::Silence(_)
             | FaultKind::EndedSession => self.render(outcome),
         }
+    }
+
+    /// The same for a request of another time.
+    fn of_another_time(&self) -> Self {
+        Self { request_id: Some("00000000-0000-4000-8000-000000000000"), ..*self }
     }
 
     fn resign(&self, outcome: &Outcome, signature: Option<&str>) -> Wire {

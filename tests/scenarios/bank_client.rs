@@ -13,7 +13,9 @@ use bunq_oauth_operator::bunq::{
 use secrecy::ExposeSecret;
 use testbed::sandbox::{Fault as Planned, FaultKind, Options, Sandbox, Tls, behaviour::SessionUser};
 
-pub(crate) use faults::{every_fault_has_its_class, no_tampered_success_is_believed};
+pub(crate) use faults::{
+    every_fault_has_its_class, no_success_without_sense_is_believed, no_tampered_success_is_believed,
+};
 pub(crate) use transport::every_pair_of_a_wires_habits_leaves_one_request_and_its_true_outcome;
 
 type Outcome = Result<(), String>;
@@ -259,6 +261,8 @@ pub(crate) async fn only_a_trusted_certificate_gets_an_answer() -> Outcome {
         (Tls::Valid, false, false),
         (Tls::WrongHost, true, false),
         (Tls::Expired, true, false),
+        (Tls::NotYetValid, true, false),
+        (Tls::SelfSigned, true, false),
     ] {
         let options = Options { tls: Some(tls), ..Options::default() };
         let sandbox = sandbox(options).await?;

@@ -11,7 +11,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::stage::Stage;
+use crate::stage::{Stage, report};
 
 const LOCAL: &str = "http://127.0.0.1:9/v1/";
 
@@ -170,33 +170,62 @@ async fn limits_are_lifted_only_for_a_local_bank() -> Outcome {
     Ok(())
 }
 
+/// Who may receive an API key (`H01`): thirty-odd URLs, and the rule that refuses each.
+const BASE_URLS: &[(&str, Option<&str>)] = &[
+    ("https://bank.example/v1/", None),
+    ("https://bank.example:8443/proxy/v1/", None),
+    ("https://BANK.example/v1/", None),
+    ("https://bank.example./v1/", None),
+    ("https://xn--bnq-hoa.example/v1/", None),
+    ("https://10.0.0.1/v1/", None),
+    (LOCAL, None),
+    ("http://127.255.255.254:9/v1/", None),
+    ("http://[::1]:9/v1/", None),
+    ("http://bank.example/v1/", Some("loopback")),
+    ("http://localhost:9/v1/", Some("loopback")),
+    ("http://localhost.evil.example/v1/", Some("loopback")),
+    ("http://127.0.0.1.evil.example/v1/", Some("loopback")),
+    ("http://10.0.0.1/v1/", Some("loopback")),
+    ("http://0.0.0.0/v1/", Some("loopback")),
+    ("http://[::ffff:127.0.0.1]/v1/", Some("loopback")),
+    ("http://[::ffff:1.2.3.4]/v1/", Some("loopback")),
+    ("http://127.1/v1/", Some("host")),
+    ("http://2130706433/v1/", Some("host")),
+    ("http://0x7f000001/v1/", Some("host")),
+    ("http://0177.0.0.1/v1/", Some("host")),
+    ("https://a_b.example/v1/", Some("host")),
+    ("https://user:password@bank.example/v1/", Some("user name")),
+    ("http://127.0.0.1@evil.example/v1/", Some("user name")),
+    ("https://evil.example#@bank.example/v1/", Some("fragment")),
+    ("https://bank.example/v1/?a=b", Some("query")),
+    ("https://bank.example\\@evil.example/v1/", Some("backslashes")),
+    ("https://bank.example /v1/", Some("spaces")),
+    (" https://bank.example/v1/", Some("spaces")),
+    ("https://b\u{fc}nq.example/v1/", Some("ASCII")),
+    ("https://bank.example:0/v1/", Some("port")),
+    ("https://bank.example:65536/v1/", Some("port")),
+    ("https://bank.example/v1", Some("/v1/")),
+    ("https://bank.example/", Some("/v1/")),
+    ("https://bank.example/%2e%2e/v1/", Some("/v1/")),
+    ("HTTPS://bank.example/v1/", Some("https://")),
+    ("ftp://bank.example/v1/", Some("https://")),
+    ("//bank.example/v1/", Some("https://")),
+    ("", Some("https://")),
+];
+
 async fn base_urls_are_taken_or_refused_by_rule() -> Outcome {
-    for (url, refused) in [
-        ("https://bank.example/v1/", None),
-        ("https://bank.example:8443/proxy/v1/", None),
-        (LOCAL, None),
-        ("http://[::1]:9/v1/", None),
-        ("http://bank.example/v1/", Some("loopback")),
-        ("http://localhost:9/v1/", Some("loopback")),
-        ("http://127.0.0.1.example/v1/", Some("loopback")),
-        ("https://bank.example/v1", Some("/v1/")),
-        ("https://bank.example/", Some("/v1/")),
-        ("https://user:password@bank.example/v1/", Some("user name")),
-        ("https://bank.example/v1/?a=b", Some("query")),
-        ("ftp://bank.example/v1/", Some("https://")),
-        ("", Some("https://")),
-    ] {
-        for flag in ["--bunq-sandbox-url", "--bunq-production-url"] {
-            let answer = operator(&["run", "--http-address", "127.0.0.1:0", flag, url]).await?;
-            let said = said(&answer).join("\n");
-            match refused {
-                None => ensure_eq(answer.code, Some(0), &format!("{flag} {url} is no wrong use: {said}"))?,
-                Some(rule) => {
-                    ensure_eq(answer.code, Some(2), &format!("the exit code of {flag} {url}"))?;
-                    ensure(said.contains(rule), || format!("the refusal of {url:?} does not say {rule}: {said}"))?;
-                }
+    for (number, (url, refused)) in BASE_URLS.iter().enumerate() {
+        let flag = ["--bunq-sandbox-url", "--bunq-production-url"][number % 2];
+        let answer = operator(&["run", "--http-address", "127.0.0.1:0", flag, url]).await?;
+        let said = said(&answer).join("\n");
+        match refused {
+            None => ensure_eq(answer.code, Some(0), &format!("{flag} {url} is no wrong use: {said}"))?,
+            Some(rule) => {
+                ensure_eq(answer.code, Some(2), &format!("the exit code of {flag} {url}"))?;
+                ensure(said.contains(rule), || format!("the refusal of {url:?} does not say {rule}: {said}"))?;
             }
         }
     }
+    report(&format!("base URLs: {} on the command line", BASE_URLS.len()));
     Ok(())
 }

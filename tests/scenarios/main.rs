@@ -21,12 +21,14 @@ mod context;
 mod crash_points;
 mod credentials;
 mod deletion;
+mod door;
 mod drift;
 mod ending;
 mod gone_already;
 mod hostile_bank;
 mod house;
 mod http;
+mod image;
 mod interference;
 mod kills;
 mod kubectl;
@@ -63,6 +65,7 @@ mod shutdown;
 mod stage;
 mod startup;
 mod stored_bytes;
+mod tls;
 mod traces;
 
 use std::{io::Write as _, process::ExitCode};
@@ -142,6 +145,9 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         audit::trials,
         logs::trials,
         traces::trials,
+        door::trials,
+        tls::trials,
+        image::trials,
         cli::trials,
     ];
     let mut trials: Vec<Trial> = stories.iter().flat_map(|story| story(stage)).collect();

@@ -62,6 +62,7 @@ fn bank_client_trials(stage: &Stage) -> Vec<Trial> {
         only_a_trusted_certificate_gets_an_answer,
         every_fault_has_its_class,
         no_tampered_success_is_believed,
+        no_success_without_sense_is_believed,
         every_pair_of_a_wires_habits_leaves_one_request_and_its_true_outcome,
     )
 }

@@ -12,6 +12,7 @@ mod listing;
 mod properties;
 mod refusals;
 mod signature;
+mod tampered;
 mod texts;
 mod trust;
 

@@ -6,6 +6,7 @@ use super::{Facts, stalled};
 use crate::plan::{
     action::{Action, Mutation, News, Step, Waiting},
     journal::{CreateBody, CreateSent, Journal, Origin},
+    learn::note_shown,
     model::{Client, ClientStatus, DesiredStatus, Listing, Seen, Urls},
     reason::Stall,
 };
@@ -84,6 +85,10 @@ fn adopt(facts: &Facts<'_>, client: &Client) -> Step {
     journal.create_sent = None;
     journal.refused_bodies.clear();
     journal.manage(&facts.want.urls);
+    // A complete item serves as the read that follows; what it shows goes into the same write.
+    if client.is_complete() {
+        note_shown(&mut journal, facts.want, client, &Seen::Unknown);
+    }
     let news = match origin {
         Origin::Created => News::Created { id: client.id },
         Origin::Adopted => News::Adopted { client_id, foreign_urls: foreign_urls(&journal, client) },

@@ -39,19 +39,43 @@ async fn the_operators_pod_keeps_to_the_restricted_profile() {
     let get = ["-n", "bunq-operator", "get", "deployment", "bunq-oauth-operator", "-o", "json"];
     let deployment: Value = serde_json::from_str(&plane.kubectl().run(&get).await.unwrap()).unwrap();
     let template = &deployment["spec"]["template"];
-    let mut pod = json!({
+    let pod = json!({
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": "tried", "namespace": "bunq-operator", "labels": template["metadata"]["labels"]},
         "spec": template["spec"],
     });
-    let create = ["create", "--dry-run=server", "-f", "-"];
-
+    // A Deployment that breaks the profile is only warned of; its pods are refused.
+    let create = ["create", "--dry-run=server", "--warnings-as-errors", "-f", "-"];
     plane.kubectl().run_with_stdin(&create, &pod.to_string()).await.unwrap();
+    let mut workload = json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "tried", "namespace": "bunq-operator"},
+        "spec": {"selector": deployment["spec"]["selector"], "template": template},
+    });
+    plane.kubectl().run_with_stdin(&create, &workload.to_string()).await.unwrap();
 
-    pod["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = json!(true);
-    let answer = refusal(plane.kubectl().run_with_stdin(&create, &pod.to_string()).await);
-    assert!(answer.contains("violates PodSecurity"), "{answer}");
+    let container = "/spec/containers/0/securityContext";
+    for (place, field, value) in [
+        (container, "allowPrivilegeEscalation", json!(true)),
+        (container, "capabilities", json!({})),
+        (container, "privileged", json!(true)),
+        (container, "runAsUser", json!(0)),
+        ("/spec/securityContext", "runAsNonRoot", json!(false)),
+        ("/spec/securityContext", "seccompProfile", json!({"type": "Unconfined"})),
+        ("/spec", "hostNetwork", json!(true)),
+        ("/spec", "volumes", json!([{"name": "kube-api-access", "hostPath": {"path": "/"}}])),
+    ] {
+        let mut weaker = pod.clone();
+        weaker.pointer_mut(place).unwrap()[field] = value;
+        let answer = refusal(plane.kubectl().run_with_stdin(&create, &weaker.to_string()).await);
+        let is_refused = answer.contains("violates PodSecurity") || answer.contains("is invalid");
+        assert!(is_refused, "{field}: {answer}");
+    }
+    workload["spec"]["template"]["spec"]["hostPID"] = json!(true);
+    let answer = refusal(plane.kubectl().run_with_stdin(&create, &workload.to_string()).await);
+    assert!(answer.contains("would violate PodSecurity"), "{answer}");
 }
 
 #[tokio::test]

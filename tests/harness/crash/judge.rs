@@ -85,8 +85,17 @@ impl Judge {
     }
 
     pub(super) fn after_kube(&self, effect: Effect, process: u64, body: &[u8]) {
-        if effect == Effect::Kube(KubeCall::ReadManifest) {
-            self.seen().manifest = serde_json::from_slice(body).ok().map(|manifest| (process, manifest));
+        let answer = || serde_json::from_slice::<Value>(body).ok();
+        match effect {
+            Effect::Kube(KubeCall::ReadManifest) => self.seen().manifest = answer().map(|manifest| (process, manifest)),
+            // The greeting was written over the version that was known: its answer is as good as a read.
+            Effect::Kube(KubeCall::WriteStatus) => {
+                let greeted = answer().filter(|it| condition(it, "Ready")["reason"] == "Progressing");
+                if let Some(manifest) = greeted {
+                    self.seen().manifest = Some((process, manifest));
+                }
+            }
+            Effect::Kube(_) | Effect::Bank(_) => {}
         }
     }
 

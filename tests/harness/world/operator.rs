@@ -66,6 +66,11 @@ impl World {
         self.start_in(self.operator_args(), environment, more).await
     }
 
+    /// Starts the operator for a bank at this address of this machine, without limits.
+    pub async fn start_operator_at(&self, bank: &str, more: &[&str]) -> Outcome {
+        self.start(self.operator_args_for(bank, "off"), more).await
+    }
+
     async fn start(&self, args: Vec<String>, more: &[&str]) -> Outcome {
         self.start_in(args, &[], more).await
     }

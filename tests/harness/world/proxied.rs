@@ -15,7 +15,7 @@ impl World {
     pub async fn start_operator_through(&self, proxy: &ApiProxy) -> Outcome {
         let kubeconfig = proxy.lead_through(&self.kubeconfig, self.folder())?;
         let log = self.folder().join("operator.log");
-        let started = OperatorProcess::start(&self.operator_args(), &kubeconfig, &log).await?;
+        let started = OperatorProcess::start(&self.operator_args(), &[], &kubeconfig, &log).await?;
         *self.operator.lock().await = Some(started);
         Ok(())
     }

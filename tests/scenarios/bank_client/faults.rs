@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use bunq_oauth_operator::bunq::{Call, Class};
-use testbed::sandbox::{FaultKind, Options};
+use bunq_oauth_operator::bunq::{Call, Class, Error};
+use testbed::{
+    harness::campaign::report,
+    sandbox::{FaultKind, Options},
+};
 
 use super::{Conversation, Outcome, bank, key_pair, same, sandbox};
 
@@ -60,8 +63,62 @@ pub(crate) async fn every_fault_has_its_class() -> Outcome {
     Ok(())
 }
 
-/// No success with a wrong, foreign or missing signature is believed, whatever the call (`F21`).
+/// Ways to tamper with a success: the signature is wrong, of another body, or missing; the answer is of another
+/// request, or was given before.
+const TAMPERS: [FaultKind; 5] = [
+    FaultKind::WrongSignature,
+    FaultKind::SignatureOfOtherBody,
+    FaultKind::MissingSignature,
+    FaultKind::OtherRequestId,
+    FaultKind::Replayed,
+];
+
+/// What comes of each call whose success was tampered with; `None`: it is taken.
+fn verdict(call: Call, tamper: &FaultKind) -> Option<Class> {
+    let is_told_by_its_id = matches!(tamper, FaultKind::OtherRequestId | FaultKind::Replayed);
+    match call {
+        // Its answer brings the key that verifies: TLS alone vouches for it.
+        Call::CreateInstallation => is_told_by_its_id.then_some(Class::Unverified),
+        Call::CreateDeviceServer
+        | Call::CreateSession
+        | Call::DeleteSession
+        | Call::GetUser
+        | Call::ListOauthClients
+        | Call::GetOauthClient
+        | Call::CreateOauthClient
+        | Call::UpdateOauthClient
+        | Call::ListCallbackUrls
+        | Call::CreateCallbackUrl
+        | Call::UpdateCallbackUrl
+        | Call::DeleteCallbackUrl
+        | Call::ListCredentialIps => Some(Class::Unverified),
+    }
+}
+
+/// No success that was tampered with is believed, whatever the call, and a change is in doubt then (F21).
 pub(crate) async fn no_tampered_success_is_believed() -> Outcome {
+    let sandbox = sandbox(Options::default()).await?;
+    let bank = bank(&sandbox, None)?;
+    let keys = key_pair().await?;
+    let (mut tampered, mut distrusted) = (0, 0);
+    for call in Call::ALL {
+        for kind in &TAMPERS {
+            let mut talk = Conversation::open(&sandbox, &bank, &keys).await?;
+            let error = talk.make_with(&sandbox, call, kind).await.err();
+            let wanted = verdict(call, kind);
+            same(&format!("{call} under {kind:?}"), &error.as_ref().map(Error::class), &wanted)?;
+            let in_doubt = error.is_some_and(|error| error.may_have_been_applied());
+            same(&format!("{call} under {kind:?}, in doubt"), &in_doubt, &(wanted.is_some() && call.is_mutation()))?;
+            tampered += 1;
+            distrusted += usize::from(wanted.is_some());
+        }
+    }
+    report(&format!("tampered answers: {tampered} of {} calls, {distrusted} not believed", Call::ALL.len()));
+    Ok(())
+}
+
+/// A page in the place of an answer, and a signed answer that makes no sense (F22).
+pub(crate) async fn no_success_without_sense_is_believed() -> Outcome {
     let sandbox = sandbox(Options::default()).await?;
     let bank = bank(&sandbox, None)?;
     let keys = key_pair().await?;
@@ -69,17 +126,10 @@ pub(crate) async fn no_tampered_success_is_believed() -> Outcome {
         if call == Call::CreateInstallation {
             continue; // Its answer brings the key.
         }
-        for kind in [
-            FaultKind::WrongSignature,
-            FaultKind::MissingSignature,
-            FaultKind::SignatureOfOtherBody,
-            FaultKind::Html(200),
-        ] {
-            let mut talk = Conversation::open(&sandbox, &bank, &keys).await?;
-            let made = talk.make_with(&sandbox, call, &kind).await;
-            let class = made.err().map(|error| error.class());
-            same(&format!("{call} under {kind:?}"), &class, &Some(Class::Unverified))?;
-        }
+        let mut talk = Conversation::open(&sandbox, &bank, &keys).await?;
+        let made = talk.make_with(&sandbox, call, &FaultKind::Html(200)).await;
+        let class = made.err().map(|error| error.class());
+        same(&format!("{call} answered with a page"), &class, &Some(Class::Unverified))?;
         let mut talk = Conversation::open(&sandbox, &bank, &keys).await?;
         let made = talk.make_with(&sandbox, call, &FaultKind::NotJson).await;
         let class = made.err().map(|error| error.class());

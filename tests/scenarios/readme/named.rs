@@ -30,6 +30,7 @@ const FOREIGN_FLAGS: &[&str] = &[
     "build-arg",
     "file",
     "from",
+    "input",
     "lib",
     "locked",
     "package",

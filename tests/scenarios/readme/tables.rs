@@ -33,6 +33,7 @@ fn state(reason: Reason) -> &'static str {
             }
             Reason::WaitingForBankLimit
             | Reason::BankUnavailable
+            | Reason::BankNotTrusted
             | Reason::BankAnswerUnverified
             | Reason::KubernetesUnavailable => "Unknown + Reconciling ¹",
             _ => "Unknown + Reconciling",

@@ -44,6 +44,7 @@ pub(super) fn played(reason: Reason) -> Played {
         Reason::CredentialsKeyEmpty => both("credentials::an_empty_key_is_told_and_its_filling_found_within_seconds"),
         Reason::WaitingForBankLimit => both("reasons::a_session_that_has_its_turn_later_is_announced_with_its_time"),
         Reason::BankUnavailable => both("reasons::a_new_manifest_waits_for_a_bank_that_is_away"),
+        Reason::BankNotTrusted => both("tls::a_bank_that_proves_nothing_gets_no_key_and_the_status_says_why"),
         Reason::BankAnswerUnverified => each(
             "bad_input::an_answer_without_a_signature_is_not_believed",
             "reasons::answers_without_a_signature_are_waited_out",
