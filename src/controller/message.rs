@@ -125,8 +125,8 @@ pub(crate) fn of_stop(stop: &Stop, operator_namespace: &str, service_account: &s
         ),
         Stop::Kube { source, .. } if matches!(status_code(source), Some(403 | 422)) => {
             let told = telemetry::chain(stop);
-            let step = way_out_of_refusal(&told);
-            format!("{told}. {step}")
+            let way_out = way_out_of_refusal(&told);
+            format!("{told}. {way_out}")
         }
         Stop::Bank { .. } if stop.reason() == Some(Reason::BankNotTrusted) => format!(
             "{}. No key was sent. Look for a proxy between the operator and bunq, at the operator's clock, its base URLs and --bunq-ca-file. \

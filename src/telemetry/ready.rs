@@ -98,9 +98,16 @@ pub struct Liveness {
 enum Check {
     Running,
     Ended,
-    Beating { last: Duration, max_age: Duration },
+    Beating {
+        last: Duration,
+        max_age: Duration,
+    },
     /// What is under way, by number, and when it began.
-    Working { under_way: BTreeMap<u64, Duration>, begun: u64, max_age: Duration },
+    Working {
+        under_way: BTreeMap<u64, Duration>,
+        begun: u64,
+        max_age: Duration,
+    },
 }
 
 impl Liveness {

@@ -53,6 +53,7 @@ pub struct Rights {
     everywhere: Value,
     at_home: Value,
     at_tenant: Value,
+    deployed: Vec<Value>,
 }
 
 impl World {
@@ -68,6 +69,8 @@ impl World {
         };
         let own = self.bench.deployment().own(&self.operator_namespace, &self.name);
         let role = own.iter().find(|object| object["kind"] == "Role").ok_or("there is no Role")?;
+        let tenant_binding = deployment::tenant_binding(&self.namespace, &self.operator_namespace);
+        let deployed = own.iter().filter(|object| object["kind"] != "Namespace").cloned().chain([tenant_binding]);
         let rights = Rights {
             admin: self.admin(),
             user: self.operator_user(),
@@ -77,6 +80,7 @@ impl World {
             everywhere: shared(SERVICE_ACCOUNT)?,
             at_home: role["rules"].clone(),
             at_tenant: shared(TENANT_ROLE)?,
+            deployed: deployed.collect(),
         };
         rights.install().await?;
         Ok(rights)
@@ -84,12 +88,32 @@ impl World {
 }
 
 impl Rights {
+    /// Everything is as deployed again: whoever judges rights that nobody used finds the roles that all share.
+    pub async fn put_back(&self) -> Outcome {
+        self.unbind().await?;
+        let at_once = DeleteParams::default();
+        Api::<ClusterRole>::all(self.admin.clone()).delete(&self.cluster_role, &at_once).await?;
+        Api::<Role>::namespaced(self.admin.clone(), &self.tenant).delete(TENANT_ROLE, &at_once).await?;
+        for object in &self.deployed {
+            deployment::apply(&self.admin, object).await?;
+        }
+        Ok(())
+    }
+
+    /// What a binding refers to cannot be edited, so it goes first.
+    async fn unbind(&self) -> Outcome {
+        let at_once = DeleteParams::default();
+        Api::<ClusterRoleBinding>::all(self.admin.clone()).delete(&self.cluster_role, &at_once).await?;
+        Api::<RoleBinding>::namespaced(self.admin.clone(), &self.tenant).delete(TENANT_ROLE, &at_once).await?;
+        Ok(())
+    }
+
     async fn install(&self) -> Outcome {
         let api = "rbac.authorization.k8s.io/v1";
         let subjects = json!([{"kind": "ServiceAccount", "name": SERVICE_ACCOUNT, "namespace": self.home}]);
         let refer =
             |kind: &str, name: &str| json!({"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name});
-        let (name, at_once) = (self.cluster_role.as_str(), DeleteParams::default());
+        let name = self.cluster_role.as_str();
         let objects = [
             json!({"apiVersion": api, "kind": "ClusterRole", "metadata": {"name": name}, "rules": self.everywhere}),
             json!({"apiVersion": api, "kind": "Role", "metadata": {"name": TENANT_ROLE, "namespace": self.tenant}, "rules": self.at_tenant}),
@@ -98,9 +122,7 @@ impl Rights {
             json!({"apiVersion": api, "kind": "RoleBinding", "metadata": {"name": TENANT_ROLE, "namespace": self.tenant},
                 "roleRef": refer("Role", TENANT_ROLE), "subjects": subjects}),
         ];
-        // What a binding refers to cannot be edited.
-        Api::<ClusterRoleBinding>::all(self.admin.clone()).delete(name, &at_once).await?;
-        Api::<RoleBinding>::namespaced(self.admin.clone(), &self.tenant).delete(TENANT_ROLE, &at_once).await?;
+        self.unbind().await?;
         for object in &objects {
             deployment::apply(&self.admin, object).await?;
         }
@@ -192,7 +214,10 @@ fn parts(rule: &Value) -> Vec<Value> {
         let lost = (&rule["without"]["resource"] == resource).then_some(&rule["without"]["verb"]);
         let verbs: Vec<&Value> =
             rule["verbs"].as_array().into_iter().flatten().filter(|verb| Some(*verb) != lost).collect();
-        json!({"apiGroups": rule["apiGroups"], "resources": [resource], "verbs": verbs})
+        let mut part = rule.clone();
+        (part["resources"], part["verbs"]) = (json!([resource]), json!(verbs));
+        part.as_object_mut().map(|fields| fields.remove("without"));
+        part
     };
     // A rule without verbs is none.
     resources.map(part).filter(|rule| rule["verbs"].as_array().is_some_and(|verbs| !verbs.is_empty())).collect()

@@ -117,6 +117,7 @@ async fn each_right_that_is_taken_away_is_told_and_heals(world: Arc<World>, rows
         ensure(healed < HEALED_WITHIN + BUSY, || format!("{row:?} healed after {healed:?}"))?;
         slowest = slowest.max(healed);
     }
+    rights.put_back().await?;
     report(&format!("{} rights taken away and given back, the slowest return healed in {slowest:?}", rows.len()));
     Ok(())
 }
@@ -216,27 +217,26 @@ impl Case<'_> {
         if self.told != LOG {
             let object = self.world.reason(&member.name, self.told).await?;
             let message = condition(&object, "Ready")["message"].as_str().unwrap_or_default().to_owned();
-            let is_named = message.contains(&self.words()) && message.contains(self.resource());
+            let is_named = self.is_named_in(&message);
             return ensure(is_named || self.told == "NamespaceNotGranted", || format!("the message says {message}"));
         }
         let since = Instant::now();
         loop {
             let log = self.logged();
             let mut lines = log.get(begins..).unwrap_or_default().lines();
-            if lines.any(|line| line.contains(&self.words()) && line.contains(self.resource())) {
+            if lines.any(|line| self.is_named_in(line)) {
                 return Ok(());
             }
-            ensure(since.elapsed() < TOLD_WITHIN, || format!("the log does not say {:?}", self.words()))?;
+            ensure(since.elapsed() < TOLD_WITHIN, || format!("the log does not name {:?}", self.right))?;
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 
-    fn words(&self) -> String {
-        format!("cannot {} resource", self.right.verb)
-    }
-
-    fn resource(&self) -> &'static str {
-        self.right.resource
+    /// In the API server's words, or in those of a process that waits to begin.
+    fn is_named_in(&self, text: &str) -> bool {
+        let Right { verb, resource, .. } = self.right;
+        let is_refused = text.contains(&format!("cannot {verb} resource")) && text.contains(resource);
+        is_refused || text.contains(&format!("may not {verb} BunqOAuthClients"))
     }
 
     async fn restart(&self, begins: usize, member: &Member) -> Outcome<Duration> {

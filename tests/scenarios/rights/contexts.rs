@@ -40,6 +40,7 @@ async fn an_unused_context_that_may_not_be_deleted_goes_when_it_may(world: Arc<W
 
     for _ in 0..100 {
         if world.contexts().await?.is_empty() {
+            rights.put_back().await?;
             return operator.stop().await;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;

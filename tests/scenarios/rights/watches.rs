@@ -42,5 +42,6 @@ async fn an_open_watch_outlives_its_right_by_less_than_a_minute(world: Arc<World
     let url = "https://moved.example/callback";
     world.apply(&world.manifest("my-app", &json!({"redirectUrl": url}))).await?;
     rights.give_back(watch).await?;
-    world.secret_until("my-app", SOON, |data| data.get("redirect_uri").is_some_and(|it| it == url)).await.map(drop)
+    world.secret_until("my-app", SOON, |data| data.get("redirect_uri").is_some_and(|it| it == url)).await?;
+    rights.put_back().await
 }
