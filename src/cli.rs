@@ -10,6 +10,7 @@ use std::{
 };
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use kube::client::ClientBuilder;
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -18,7 +19,7 @@ use crate::{
     bunq::{BaseUrl, Endpoints, Environment, HttpOptions, HttpTransport, HttpTransportError, LimitMode},
     clock::SystemClock,
     controller::{self, Config, RunError},
-    telemetry::{self, Telemetry, log::LogFormat},
+    telemetry::{self, CountRequests, Telemetry, log::LogFormat},
 };
 
 /// Keeps bunq OAuth clients equal to `BunqOAuthClient` manifests.
@@ -167,10 +168,10 @@ fn run(args: RunArgs) -> Result<(), CliError> {
     let config = config(args)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)?;
     runtime.block_on(async {
-        let client = client().await?;
         let clock = SystemClock::shared();
         let monotonic = Arc::clone(&clock);
         let telemetry = Telemetry::new(move || monotonic.monotonic());
+        let client = client(&telemetry).await?;
         tracing::info!(version = telemetry::LONG_VERSION, "starting");
         controller::run(config, client, Arc::new(transport), clock, telemetry, told_to_stop())
             .await
@@ -215,11 +216,13 @@ fn config(args: RunArgs) -> Result<Config, CliError> {
 }
 
 /// kube re-sends writes by itself unless told not to; we read back instead (`M2`).
-async fn client() -> Result<kube::Client, CliError> {
+async fn client(telemetry: &Telemetry) -> Result<kube::Client, CliError> {
     let mut config = kube::Config::infer().await.map_err(CliError::Infer)?;
     config.default_retry = false;
     config.connect_timeout = Some(std::time::Duration::from_secs(5));
-    kube::Client::try_from(config).map_err(|source| CliError::Client(Box::new(source)))
+    let count = CountRequests::new(Arc::clone(&telemetry.metrics), &config.cluster_url);
+    let builder = ClientBuilder::try_from(config).map_err(|source| CliError::Client(Box::new(source)))?;
+    Ok(builder.with_layer(&count).build())
 }
 
 /// The first SIGTERM or ctrl-c asks for an orderly end, the second ends at once.

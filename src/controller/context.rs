@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     api::{self, BunqOAuthClient},
-    bunq::{Bank, Breaker, Call, Endpoints, Environment, LimitMode, Limiter, Priority},
+    bunq::{Bank, Breaker, Call, Class, Endpoints, Environment, LimitMode, Limiter, Priority},
     clock::SharedClock,
     plan::{self, Reason},
     telemetry::{Telemetry, metrics::BankCall},
@@ -77,6 +77,8 @@ pub(crate) struct Memory {
     pub(crate) distrusted_since: Option<Timestamp>,
     /// The bank came back: the next pass does not wait for its back-off.
     pub(crate) released: bool,
+    /// Since when a call waits for its turn, on the monotonic clock.
+    pub(crate) put_off_since: Option<Duration>,
 }
 
 /// A read that ended as declared, and when.
@@ -135,6 +137,9 @@ impl Operator {
         waker: Waker,
     ) -> Arc<Self> {
         let reporter = kube::runtime::events::Reporter { controller: api::GROUP.to_owned(), instance: None };
+        for environment in Environment::ALL {
+            telemetry.metrics.knows_environment(environment.as_str());
+        }
         Arc::new(Self {
             contexts: ContextStore::new(client.clone(), &config.operator_namespace),
             claims: Claims::new(client.clone(), &config.operator_namespace),
@@ -179,8 +184,12 @@ impl Operator {
             return Err(Stop::Outage);
         }
         self.follow_earlier_process().await?;
-        let wait = self.limiter.reserve(who, environment, call, priority, self.clock.monotonic());
+        let now = self.clock.monotonic();
+        let wait = self.limiter.reserve(who, environment, call, priority, now);
         if wait.is_zero() {
+            if let Some(since) = self.remember(who, |memory| memory.put_off_since.take()) {
+                self.telemetry.metrics.limiter_waited_for(now.saturating_sub(since));
+            }
             // While the bank is away, this makes the call the probe.
             return match self.breaker.admit(environment, self.clock.monotonic()) {
                 Duration::ZERO => Ok(()),
@@ -188,6 +197,7 @@ impl Operator {
             };
         }
         self.telemetry.metrics.limiter_waited();
+        self.remember(who, |memory| *memory.put_off_since.get_or_insert(now));
         let until = self.clock.now().saturating_add(wait).unwrap_or(Timestamp::MAX);
         Err(Stop::Limit { until, call: call.to_string() })
     }
@@ -205,22 +215,29 @@ impl Operator {
         call: Call,
         answer: impl Future<Output = Result<T, crate::bunq::Error>>,
     ) -> Result<T, Stop> {
+        let sent = self.clock.monotonic();
         let result = answer.await;
-        let outcome = result.as_ref().err().map_or("success", outcome);
-        self.telemetry.metrics.bank_call(BankCall {
-            environment: environment.as_str(),
-            method: call.method().as_str(),
-            endpoint: call.template(),
-            outcome,
-        });
         let failure = result.as_ref().err().map(crate::bunq::Error::class);
+        self.count(environment, call, failure, self.clock.monotonic().saturating_sub(sent));
         if self.breaker.report(environment, failure, self.clock.monotonic()) {
             self.release(environment);
         }
+        self.telemetry.metrics.breaker(environment.as_str(), self.breaker.is_open(environment));
         if let Err(crate::bunq::Error::Throttle { retry_after, .. }) = &result {
             self.limiter.throttled(environment, call, self.clock.monotonic() + *retry_after);
         }
         result.map_err(|source| Stop::Bank { source })
+    }
+
+    fn count(&self, environment: Environment, call: Call, failure: Option<Class>, took: Duration) {
+        let metrics = &self.telemetry.metrics;
+        let environment = environment.as_str();
+        let outcome = failure.map_or("success", outcome);
+        let (method, endpoint) = (call.method().as_str(), call.template());
+        metrics.bank_call(BankCall { environment, method, endpoint, outcome }, took);
+        if failure == Some(Class::Unverified) {
+            metrics.bank_answer_unverified(environment);
+        }
     }
 
     /// The bank is back: everybody who waited for it comes, spread by the limiter.
@@ -254,9 +271,8 @@ impl Operator {
 }
 
 /// The label of the metric: a closed set.
-fn outcome(error: &crate::bunq::Error) -> &'static str {
-    use crate::bunq::Class;
-    match error.class() {
+fn outcome(class: Class) -> &'static str {
+    match class {
         Class::Credentials => "credentials",
         Class::Session => "session",
         Class::NotFound => "not_found",

@@ -55,6 +55,7 @@ pub(crate) async fn reconcile(object: Arc<BunqOAuthClient>, operator: Arc<Operat
     let outcome = match pass.await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => {
+            operator.telemetry.metrics.reconcile_timed_out();
             span.in_scope(|| tracing::error!("the pass did not end in {} s and is tried again", DEADLINE.as_secs()));
             Outcome { again_in: operator.back_off(&uid), result: ReconcileResult::Error }
         }
@@ -111,6 +112,10 @@ async fn conclude(operator: &Operator, api: &Api<BunqOAuthClient>, mut pass: Pas
     let now = operator.clock.now();
     let (again_in, next_attempt) = appointment(operator, &pass, &end, now);
     let result = match &end {
+        End::Verdict(Verdict::Stalled(_)) => ReconcileResult::Terminal,
+        End::Stop(stop) if stop.reason().is_some_and(|reason| reason.class() == Class::Stalled) => {
+            ReconcileResult::Terminal
+        }
         End::Stop(stop) if matches!(stop.retry(), Retry::Backoff) => ReconcileResult::Error,
         End::Stop(_) | End::Waiting(..) | End::Verdict(_) => ReconcileResult::RequeueAfter,
     };
@@ -330,6 +335,7 @@ impl Operator {
                 End::Verdict(Verdict::Synced | Verdict::Cancelled | Verdict::NothingToCancel) => {
                     memory.failures = 0;
                     memory.distrusted_since = None;
+                    memory.put_off_since = None;
                     if let (Some(at), Some(client)) = (pass.read_at, client) {
                         memory.verified =
                             Some(Verified { at, cause: pass.want.cause.clone(), client, bound_ip: pass.bound_ip() });

@@ -7,6 +7,7 @@ pub mod http;
 pub mod log;
 pub mod metrics;
 pub mod ready;
+pub mod rest_client;
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,6 +15,7 @@ pub use self::{
     log::{LogError, LogFormat},
     metrics::{BankCall, ClientCensus, Metrics, ReconcileResult, ReconcileTimer},
     ready::{FailedCheck, Heartbeat, Liveness, Readiness, ReadyHandle, TaskGuard},
+    rest_client::CountRequests,
 };
 
 /// The version of this package.
