@@ -29,6 +29,7 @@ mod kills;
 mod kubectl;
 mod limits;
 mod login;
+mod monitoring;
 mod namespaces;
 mod older_rules;
 mod outage;
@@ -118,6 +119,7 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         drift::trials,
         stored_bytes::trials,
         http::trials,
+        monitoring::trials,
         cli::trials,
     ];
     let mut trials: Vec<Trial> = stories.iter().flat_map(|story| story(stage)).collect();
