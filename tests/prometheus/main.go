@@ -11,6 +11,7 @@ import (
 
 const usage = `usage: prometheus classic|openmetrics < a scrape
        prometheus names < a JSON list of queries
+       prometheus manifest < one of the Prometheus operator, as JSON
        prometheus alerts RULES CASES`
 
 func main() {
@@ -28,6 +29,8 @@ func judge(args []string) (any, error) {
 	switch {
 	case len(args) == 1 && args[0] == "names":
 		return names(os.Stdin)
+	case len(args) == 1 && args[0] == "manifest":
+		return manifest(os.Stdin)
 	case len(args) == 1 && (args[0] == "classic" || args[0] == "openmetrics"):
 		scrape, err := io.ReadAll(os.Stdin)
 		if err != nil {

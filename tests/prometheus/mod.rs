@@ -13,6 +13,7 @@ use std::{
 };
 
 use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use crate::{
     controlplane::{Progress, go_program::GoProgram},
@@ -22,11 +23,11 @@ use crate::{
 const JUDGE: GoProgram = GoProgram {
     what: "the judge of metrics and alerts (Prometheus v0.315.0)",
     module: "prometheus",
-    sources: &["go.mod", "go.sum", "alerts.go", "main.go", "names.go", "scrape.go"],
+    sources: &["go.mod", "go.sum", "alerts.go", "main.go", "manifest.go", "names.go", "scrape.go"],
     ldflags: "-s -w",
     file: "prometheus",
     links: &[],
-    packages: 770,
+    packages: 850,
     takes: "1–3 minutes",
     instead: "",
 };
@@ -109,6 +110,11 @@ impl Prometheus {
     /// Plays the cases of a file through the alert rules of another.
     pub fn alerts(&self, rules: &Path, cases: &Path) -> Outcome<Heard> {
         self.ask(&[Path::new("alerts"), rules, cases], "")
+    }
+
+    /// The kind of a manifest of the Prometheus operator; fails on a field that it does not know.
+    pub fn manifest(&self, manifest: &Value) -> Outcome<String> {
+        self.ask(&[Path::new("manifest")], &manifest.to_string())
     }
 
     fn ask<T: DeserializeOwned>(&self, args: &[&Path], input: &str) -> Outcome<T> {

@@ -1,5 +1,7 @@
 //! The judge finds what is wrong.
 
+use serde_json::json;
+
 use super::*;
 
 const GOOD: &str =
@@ -49,6 +51,19 @@ async fn a_query_is_taken_apart() {
         ("bunq_things_total", &["kind".to_owned(), "reason".to_owned()][..])
     );
     assert!(judge.names(&["sum(".to_owned()]).is_err());
+}
+
+#[tokio::test]
+async fn a_manifest_with_a_field_that_nobody_knows_is_refused() {
+    let judge = Prometheus::ready().await.unwrap();
+    let mut monitor =
+        json!({"kind": "PodMonitor", "spec": {"jobLabel": "app", "selector": {}, "podMetricsEndpoints": []}});
+    assert_eq!(judge.manifest(&monitor).unwrap(), "PodMonitor");
+
+    monitor["spec"]["labelOfTheJob"] = json!("app");
+
+    let refused = judge.manifest(&monitor).unwrap_err().to_string();
+    assert!(refused.contains("labelOfTheJob"), "{refused}");
 }
 
 #[tokio::test]

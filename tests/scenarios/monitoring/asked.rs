@@ -107,6 +107,7 @@ async fn rendered(bench: &Bench, folder: &str) -> Outcome<Vec<Value>> {
 }
 
 async fn it_fits_the_pod(bench: Arc<Bench>) -> Outcome {
+    let judge = Prometheus::ready().await?;
     let base = rendered(&bench, "deploy").await?;
     let monitoring: BTreeMap<String, Value> = rendered(&bench, "deploy/monitoring")
         .await?
@@ -127,6 +128,9 @@ async fn it_fits_the_pod(bench: Arc<Bench>) -> Outcome {
     ensure_eq(&pod["spec"]["containers"][0]["ports"][0]["name"], port, "the port that is scraped")?;
     for (kind, object) in &monitoring {
         ensure_eq(&object["metadata"]["namespace"], &deployment["metadata"]["namespace"], kind)?;
+    }
+    for kind in ["PodMonitor", "PrometheusRule"] {
+        ensure_eq(judge.manifest(&monitoring[kind])?, kind, "what Prometheus' operator reads")?;
     }
     let config = &monitoring["ConfigMap"];
     ensure_eq(&config["metadata"]["labels"]["grafana_dashboard"], &json!("1"), "the label that Grafana looks for")?;
