@@ -77,8 +77,6 @@ pub(crate) struct Memory {
     pub(crate) distrusted_since: Option<Timestamp>,
     /// The bank came back: the next pass does not wait for its back-off.
     pub(crate) released: bool,
-    /// Since when a call waits for its turn, on the monotonic clock.
-    pub(crate) put_off_since: Option<Duration>,
 }
 
 /// A read that ended as declared, and when.
@@ -184,12 +182,9 @@ impl Operator {
             return Err(Stop::Outage);
         }
         self.follow_earlier_process().await?;
-        let now = self.clock.monotonic();
-        let wait = self.limiter.reserve(who, environment, call, priority, now);
+        let wait = self.limiter.reserve(who, environment, call, priority, self.clock.monotonic());
         if wait.is_zero() {
-            if let Some(since) = self.remember(who, |memory| memory.put_off_since.take()) {
-                self.telemetry.metrics.limiter_waited_for(now.saturating_sub(since));
-            }
+            self.telemetry.metrics.limiter_waited_for(self.limiter.drain_waited());
             // While the bank is away, this makes the call the probe.
             return match self.breaker.admit(environment, self.clock.monotonic()) {
                 Duration::ZERO => Ok(()),
@@ -197,7 +192,6 @@ impl Operator {
             };
         }
         self.telemetry.metrics.limiter_waited();
-        self.remember(who, |memory| *memory.put_off_since.get_or_insert(now));
         let until = self.clock.now().saturating_add(wait).unwrap_or(Timestamp::MAX);
         Err(Stop::Limit { until, call: call.to_string() })
     }

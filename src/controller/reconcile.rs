@@ -335,7 +335,6 @@ impl Operator {
                 End::Verdict(Verdict::Synced | Verdict::Cancelled | Verdict::NothingToCancel) => {
                     memory.failures = 0;
                     memory.distrusted_since = None;
-                    memory.put_off_since = None;
                     if let (Some(at), Some(client)) = (pass.read_at, client) {
                         memory.verified =
                             Some(Verified { at, cause: pass.want.cause.clone(), client, bound_ip: pass.bound_ip() });
