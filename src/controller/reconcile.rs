@@ -79,6 +79,7 @@ pub(crate) async fn reconcile(object: Arc<BunqOAuthClient>, operator: Arc<Operat
         }
         Ok(Err(_)) => {
             trace::fail(&span, "timeout");
+            operator.telemetry.metrics.reconcile_timed_out();
             span.in_scope(|| tracing::error!("the pass did not end in {} s and is tried again", DEADLINE.as_secs()));
             Outcome { again_in: operator.back_off(&uid), result: ReconcileResult::Error }
         }
@@ -145,6 +146,10 @@ async fn conclude(operator: &Operator, api: &Api<BunqOAuthClient>, mut pass: Pas
     let now = operator.clock.now();
     let (again_in, next_attempt) = appointment(operator, &pass, &end, now);
     let result = match &end {
+        End::Verdict(Verdict::Stalled(_)) => ReconcileResult::Terminal,
+        End::Stop(stop) if stop.reason().is_some_and(|reason| reason.class() == Class::Stalled) => {
+            ReconcileResult::Terminal
+        }
         End::Stop(stop) if matches!(stop.retry(), Retry::Backoff | Retry::Soon) => ReconcileResult::Error,
         End::Stop(_) | End::Waiting(..) | End::Verdict(_) => ReconcileResult::RequeueAfter,
     };
