@@ -156,7 +156,7 @@ impl ContextStore {
         let mut written = self.write(entry).await;
         if failed_with(&written, 409) {
             written = match self.look(entry).await? {
-                Look::Written(secret) => Ok(secret),
+                Look::Written(secret) => Ok(*secret),
                 Look::AsKnown => self.write(entry).await,
                 Look::Other => written,
             };
@@ -189,7 +189,7 @@ impl ContextStore {
         let Some(found) = found else { return Ok(Look::Other) };
         let fingerprint = context_secret::fingerprint(&found);
         if fingerprint == context_secret::fingerprint(&wanted(entry)) {
-            return Ok(Look::Written(found));
+            return Ok(Look::Written(Box::new(found)));
         }
         if entry.known != Some(fingerprint) {
             return Ok(Look::Other);
@@ -234,7 +234,7 @@ impl ContextStore {
 /// What a Secret holds that somebody wrote.
 enum Look {
     /// What was to be written: the answer to an earlier write got lost.
-    Written(Secret),
+    Written(Box<Secret>),
     /// What was last seen there.
     AsKnown,
     /// Something else, or it is gone.

@@ -16,7 +16,7 @@ use super::CLIENTS;
 use crate::stage::{Stage, report, scenarios};
 
 /// Three refusals in a row cost a few seconds each; an hour is what they ask for.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const AN_HOUR: u32 = 3600;
 const OVERLOADED: [u16; 3] = [429, 503, 504];
 

@@ -20,7 +20,7 @@ const MEMBERS: usize = 5;
 /// What is edited after the last restart is published by then.
 const SOON: Duration = Duration::from_secs(10);
 /// What was edited in the middle of a restart is published by then.
-const LATER: Duration = Duration::from_secs(60);
+const LATER: Duration = Duration::from_mins(1);
 
 pub(super) fn trials(stage: &Stage) -> Vec<Trial> {
     vec![stage.with_bench(
