@@ -129,6 +129,14 @@ impl Operator {
     }
 }
 
+/// The line in the log for a reason that is new.
+pub(super) fn log(reason: Reason, message: &str) {
+    match reason.class() {
+        Class::Stalled => tracing::warn!(reason = reason.as_str(), message),
+        Class::Ready | Class::Reconciling | Class::Suspended => tracing::info!(reason = reason.as_str(), message),
+    }
+}
+
 fn shorten(note: &str) -> String {
     if note.len() <= LONGEST_NOTE {
         return note.to_owned();

@@ -11,7 +11,7 @@ use super::{
     claim::Claim,
     context::{Operator, Pair, Verified},
     context_secret::{self, sha256_hex},
-    error::Stop,
+    error::{Retry, Stop},
     finalizer,
     kube_call::{KubeCall, absent, failed_with, kube_call},
     login::{Caller, Login},
@@ -22,7 +22,8 @@ use super::{
 use crate::{
     api::BunqOAuthClient,
     bunq::{ApiKey, Environment, Priority},
-    plan::{self, Desired, Observed, Seen, Step, Verdict, Waiting, action::News, backoff},
+    plan::{self, Class, Desired, Observed, Seen, Step, Verdict, Waiting, action::News, backoff},
+    telemetry::ReconcileResult,
 };
 
 /// How a pass ends.
@@ -34,6 +35,20 @@ pub(crate) enum End {
     Waiting(Timestamp, Waiting),
     /// Something else stopped it.
     Stop(Stop),
+}
+
+impl End {
+    /// How it is counted.
+    pub(crate) fn result(&self) -> ReconcileResult {
+        match self {
+            Self::Verdict(Verdict::Stalled(_)) => ReconcileResult::Terminal,
+            Self::Stop(stop) if stop.reason().is_some_and(|reason| reason.class() == Class::Stalled) => {
+                ReconcileResult::Terminal
+            }
+            Self::Stop(stop) if matches!(stop.retry(), Retry::Backoff | Retry::Soon) => ReconcileResult::Error,
+            Self::Stop(_) | Self::Waiting(..) | Self::Verdict(_) => ReconcileResult::RequeueAfter,
+        }
+    }
 }
 
 /// Actions in one pass, at most: far more than any path through the rules needs.

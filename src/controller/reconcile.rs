@@ -11,6 +11,7 @@ use super::{
     audit::Author,
     context::{Operator, Verified},
     error::{Retry, Stop, is_signature_trouble, status_code},
+    events::log,
     kube_call::{KubeCall, absent, failed_with, kube_call},
     message,
     pass::{End, Pass, draw},
@@ -145,15 +146,7 @@ async fn greet(pass: &mut Pass, api: &Api<BunqOAuthClient>) -> bool {
 async fn conclude(operator: &Operator, api: &Api<BunqOAuthClient>, mut pass: Pass, end: End) -> Outcome {
     let now = operator.clock.now();
     let (again_in, next_attempt) = appointment(operator, &pass, &end, now);
-    let result = match &end {
-        End::Verdict(Verdict::Stalled(_)) => ReconcileResult::Terminal,
-        End::Stop(stop) if stop.reason().is_some_and(|reason| reason.class() == Class::Stalled) => {
-            ReconcileResult::Terminal
-        }
-        End::Stop(stop) if matches!(stop.retry(), Retry::Backoff | Retry::Soon) => ReconcileResult::Error,
-        End::Stop(_) | End::Waiting(..) | End::Verdict(_) => ReconcileResult::RequeueAfter,
-    };
-    let outcome = Outcome { again_in, result };
+    let outcome = Outcome { again_in, result: end.result() };
     let Some((reason, message)) = tell(operator, &pass, &end) else {
         tell_news(operator, &mut pass).await;
         return outcome;
@@ -424,11 +417,4 @@ impl Operator {
 
 fn random() -> f64 {
     draw(&uuid::Uuid::new_v4().to_string())
-}
-
-fn log(reason: Reason, message: &str) {
-    match reason.class() {
-        Class::Stalled => tracing::warn!(reason = reason.as_str(), message),
-        Class::Ready | Class::Reconciling | Class::Suspended => tracing::info!(reason = reason.as_str(), message),
-    }
 }
