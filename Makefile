@@ -5,7 +5,7 @@ GO         ?= go
 TARGET     := $(or $(CARGO_TARGET_DIR),target)
 TOOLS      := $(TARGET)/tools
 CRD        := crds/bunqoauthclients.bunq-operator.io.yaml
-GO_MODULE  := tests/controlplane
+GO_MODULES := tests/controlplane tests/prometheus
 
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(TOOLS)/bin/cargo-deny-$(CARGO_DENY_VERSION)
@@ -78,11 +78,12 @@ run: ## run the operator against the current kube context
 	@echo "==> context: $$(kubectl config current-context)"
 	$(CARGO) run --locked --package bunq-oauth-operator -- run --log-format text --http-address 127.0.0.1:8080
 
-image: image-tools image-build image-check ## the container image in target/oci, without Docker, and run once as a cluster would
+image: image-check ## the container image in target/oci, without Docker, and run once as a cluster would
 	@echo "==> $(IMAGE_FOLDER)/bunq-oauth-operator.tar is built and checked"
 
 # The target's standard library and a C compiler for it (of musl, for the crypto library).
 image-tools:
+	@[ "$$(uname -m)" = x86_64 ] || { echo "==> the image is for linux/amd64 and is built on such a machine, not on $$(uname -m)"; exit 1; }
 	@command -v musl-gcc >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -q && apt-get install -q -y musl-tools; } || \
 		{ echo "==> musl-gcc is missing; on Debian: sudo apt-get install musl-tools"; exit 1; }
 	@[ -d "$$(rustc --print sysroot)/lib/rustlib/$(IMAGE_TARGET)" ] || rustup target add $(IMAGE_TARGET) || \
@@ -105,7 +106,7 @@ image-build: image-tools
 	@SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(TARGET)/debug/image-builder $(IMAGE_BINARY) $(IMAGE_FOLDER)
 
 # Its root filesystem is run read-only as uid 65532, on a real API server. That takes namespaces, as bubblewrap makes them.
-image-check:
+image-check: image-build
 	@command -v bwrap >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -q && apt-get install -q -y bubblewrap; } || \
 		{ echo "==> bubblewrap is missing, so the image cannot be run here; on Debian: sudo apt-get install bubblewrap"; exit 1; }
 	IMAGE_ARCHIVE=$(abspath $(IMAGE_FOLDER))/bunq-oauth-operator.tar $(CARGO) test --locked --package testbed --test scenarios -- image::
@@ -136,14 +137,14 @@ lint-advisories: $(CARGO_DENY)
 	fi
 
 lint-go:
-	@if [ ! -f $(GO_MODULE)/go.mod ]; then \
-		echo "==> no Go module in $(GO_MODULE)"; \
-	elif ! command -v $(GO) >/dev/null; then \
+	@if ! command -v $(GO) >/dev/null; then \
 		echo "==> NOT CHECKED: go vet (no Go here)"; \
 	else \
-		unformatted=$$(gofmt -l $(GO_MODULE)) && \
+		unformatted=$$(gofmt -l $(GO_MODULES)) && \
 		if [ -n "$$unformatted" ]; then echo "gofmt: $$unformatted"; exit 1; fi && \
-		cd $(GO_MODULE) && CGO_ENABLED=0 GOFLAGS=-mod=readonly $(GO) vet -trimpath ./...; \
+		for module in $(GO_MODULES); do \
+			(cd $$module && CGO_ENABLED=0 GOFLAGS=-mod=readonly $(GO) vet -trimpath ./...) || exit 1; \
+		done; \
 	fi
 
 # A debug build of the tool: half the compile time, and it runs for seconds.

@@ -20,7 +20,7 @@ use crate::{
     bunq::{BaseUrl, Endpoints, Environment, HttpOptions, HttpTransport, HttpTransportError, LimitMode},
     clock::SystemClock,
     controller::{self, Config, RunError},
-    telemetry::{self, Telemetry, Traces, log::LogFormat, trace::ApiServerSpans},
+    telemetry::{self, CountRequests, Telemetry, Traces, log::LogFormat, trace::ApiServerSpans},
 };
 
 /// Keeps bunq OAuth clients equal to `BunqOAuthClient` manifests.
@@ -188,10 +188,10 @@ fn run(args: RunArgs) -> Result<(), CliError> {
     let transport = HttpTransport::new(HttpOptions { ca_pem: ca_pem.transpose()? }).map_err(CliError::Transport)?;
     let config = config(args)?;
     let result = runtime.block_on(async {
-        let client = client().await?;
         let clock = SystemClock::shared();
         let monotonic = Arc::clone(&clock);
         let telemetry = Telemetry::new(move || monotonic.monotonic());
+        let client = client(&telemetry).await?;
         tracing::info!(version = telemetry::LONG_VERSION, "starting");
         controller::run(config, client, Arc::new(transport), clock, telemetry, told_to_stop())
             .await
@@ -255,15 +255,16 @@ fn config(args: RunArgs) -> Result<Config, CliError> {
 const SILENCE: std::time::Duration = std::time::Duration::from_mins(1);
 
 /// kube re-sends writes by itself unless told not to; we read back instead (`M2`).
-async fn client() -> Result<kube::Client, CliError> {
+async fn client(telemetry: &Telemetry) -> Result<kube::Client, CliError> {
     let mut config = kube::Config::infer().await.map_err(CliError::Infer)?;
     config.default_retry = false;
     config.connect_timeout = Some(std::time::Duration::from_secs(5));
     config.read_timeout = Some(SILENCE);
     config.reset_reader_on_write = true;
+    let count = CountRequests::new(Arc::clone(&telemetry.metrics), &config.cluster_url);
     let spans = ApiServerSpans::new(&config.cluster_url);
     let builder = ClientBuilder::try_from(config).map_err(|source| CliError::Client(Box::new(source)))?;
-    Ok(builder.with_layer(&spans).build())
+    Ok(builder.with_layer(&count).with_layer(&spans).build())
 }
 
 /// The first SIGTERM or ctrl-c asks for an orderly end, the second ends at once.

@@ -17,6 +17,9 @@ pub enum Environment {
 }
 
 impl Environment {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Production, Self::Sandbox];
+
     /// `Production` or `Sandbox`, as the manifest writes it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -29,7 +32,7 @@ impl Environment {
     /// Reads what [`Environment::as_str`] wrote.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Production, Self::Sandbox].into_iter().find(|environment| environment.as_str() == text)
+        Self::ALL.into_iter().find(|environment| environment.as_str() == text)
     }
 }
 

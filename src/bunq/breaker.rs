@@ -40,6 +40,12 @@ impl Breaker {
         self.with(environment, |state| state.wait(now))
     }
 
+    /// Whether the bank counts as away.
+    #[must_use]
+    pub fn is_open(&self, environment: Environment) -> bool {
+        self.with(environment, |state| state.next_probe.is_some())
+    }
+
     /// As [`Breaker::closed_in`]; while the bank is away, zero makes the caller the probe, and
     /// everybody else waits for the next one.
     pub fn admit(&self, environment: Environment, now: Duration) -> Duration {
@@ -140,7 +146,9 @@ mod tests {
     fn the_first_answer_closes_it_once() {
         let breaker = open();
         assert!(breaker.admit(HERE, at(20)).is_zero());
+        assert!(breaker.is_open(HERE));
         assert!(breaker.report(HERE, None, at(21)));
+        assert!(!breaker.is_open(HERE));
         assert!(!breaker.report(HERE, None, at(21)));
         assert!(breaker.admit(HERE, at(21)).is_zero());
     }

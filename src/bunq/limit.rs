@@ -58,6 +58,8 @@ struct Lane {
     closed_until: Duration,
     waiting: Vec<Waiter>,
     arrivals: u64,
+    /// By those who had their turn.
+    waited: Duration,
 }
 
 #[derive(Debug)]
@@ -110,6 +112,12 @@ impl Limiter {
         }
     }
 
+    /// How long they waited, all together, who had their turn since this was asked last.
+    pub fn drain_waited(&self) -> Duration {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.values_mut().map(|lane| std::mem::take(&mut lane.waited)).sum()
+    }
+
     /// The bank throttled: nobody makes this call before `until` (monotonic).
     pub fn throttled(&self, environment: Environment, call: Call, until: Duration) {
         self.with_lane(environment, call, |lane| {
@@ -142,7 +150,8 @@ impl Lane {
         };
         let due = self.slot(place, now, window);
         if due <= now {
-            self.waiting.remove(place);
+            let waiter = self.waiting.remove(place);
+            self.waited += now.saturating_sub(waiter.since);
             self.taken.push_back(now);
             return Duration::ZERO;
         }

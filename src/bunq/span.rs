@@ -52,6 +52,7 @@ pub(super) fn record(span: &Span, result: &Result<Believed, Error>) {
 fn word(fault: Fault) -> &'static str {
     match fault {
         Fault::Invalid => "invalid",
+        Fault::Withheld => "withheld",
         Fault::Dns => "dns",
         Fault::Connect => "connect",
         Fault::Tls => "tls",

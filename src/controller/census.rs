@@ -1,12 +1,17 @@
-//! Counts objects by condition and reason for the metrics.
+//! Counts objects by condition and reason for the metrics, and tells how long ago the bank was asked.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::context::{Memory, Operator};
+use super::{
+    context::Operator,
+    status::{PART_REASONS, TYPES, is_true},
+};
 use crate::{
-    api::{BunqOAuthClient, ConditionStatus},
+    api::{BunqOAuthClient, Condition, ConditionStatus},
+    bunq::Environment,
     clock,
     plan::Reason,
     telemetry::metrics::ClientCensus,
@@ -14,48 +19,80 @@ use crate::{
 
 const EVERY: Duration = Duration::from_secs(15);
 
-/// Counts again and again, from memory.
+/// Counts again and again, from memory; at once when the clock has jumped, for that changes every age.
 pub(crate) async fn run(operator: Arc<Operator>) {
+    let mut jumps = operator.clock.jumps();
     loop {
         // Only who leads knows; two answers would be added up.
-        let (census, confirmed) = match operator.leadership.term() {
-            Some(_) => (count(&operator), confirmations(&operator)),
+        let (census, (oldest, overdue)) = match operator.leadership.term() {
+            Some(_) => (count(&operator), verifications(&operator)),
             None => Default::default(),
         };
-        operator.telemetry.metrics.clients(census);
-        operator.telemetry.metrics.verified(confirmed);
-        clock::pause(EVERY).await;
+        let metrics = &operator.telemetry.metrics;
+        metrics.clients(census);
+        metrics.verifications(oldest, overdue);
+        // Calls that end at the same moment may have told it in the wrong order.
+        for environment in Environment::ALL {
+            metrics.breaker(environment.as_str(), operator.breaker.is_open(environment));
+        }
+        tokio::select! {
+            () = clock::pause(EVERY) => {}
+            Ok(()) = jumps.changed() => {}
+        }
     }
-}
-
-/// The status tells these times once a day only, so that objects at rest do not move.
-fn confirmations(operator: &Operator) -> Vec<(String, String, f64)> {
-    let confirmed = |object: &BunqOAuthClient| {
-        let memory = |memory: &mut Memory| memory.verified.as_ref().map(|verified| verified.at);
-        let at = operator.remember(&object.uid()?, memory)?;
-        Some((object.namespace()?, object.name_any(), at.as_duration().as_secs_f64()))
-    };
-    operator.store.state().iter().filter_map(|object| confirmed(object)).collect()
 }
 
 fn count(operator: &Operator) -> HashMap<ClientCensus, u32> {
     let mut census = HashMap::new();
     for object in operator.store.state() {
-        let Some(status) = &object.status else { continue };
-        for condition in status.conditions.iter().filter(|condition| condition.type_ == "Ready") {
-            // Only reasons that this version knows become labels: the set stays closed.
-            let reason = Reason::ALL.iter().find(|reason| reason.as_str() == condition.reason);
-            let labels = ClientCensus {
-                condition: "Ready",
-                status: match condition.status {
-                    ConditionStatus::True => "True",
-                    ConditionStatus::False => "False",
-                    ConditionStatus::Unknown => "Unknown",
-                },
-                reason: reason.map_or("other", |reason| reason.as_str()),
-            };
-            *census.entry(labels).or_default() += 1;
+        for condition in object.status.iter().flat_map(|status| &status.conditions) {
+            *census.entry(labels(condition)).or_default() += 1;
         }
     }
     census
+}
+
+/// Only words that this version knows become labels: the set stays closed.
+fn labels(condition: &Condition) -> ClientCensus {
+    let mut reasons = Reason::ALL.iter().map(|reason| reason.as_str()).chain(PART_REASONS);
+    ClientCensus {
+        condition: TYPES.into_iter().find(|known| *known == condition.type_).unwrap_or("other"),
+        status: match condition.status {
+            ConditionStatus::True => "True",
+            ConditionStatus::False => "False",
+            ConditionStatus::Unknown => "Unknown",
+        },
+        reason: reasons.find(|known| *known == condition.reason).unwrap_or("other"),
+    }
+}
+
+/// Of all objects that are Ready: how long ago the longest confirmation is, and by how much the latest
+/// one is late.
+fn verifications(operator: &Operator) -> (Duration, Duration) {
+    let (now, tenure) = (operator.clock.now(), operator.leadership.leads_since());
+    let mut longest = (Duration::ZERO, Duration::ZERO);
+    for object in operator.store.state().iter().filter(|object| is_published(object)) {
+        let age = age(operator, object, now).unwrap_or(tenure);
+        let interval = object.spec.resync_interval.to_duration().unwrap_or(crate::api::interval::LONGEST);
+        // Nobody is late by what an earlier leader did not do.
+        let overdue = age.min(tenure).saturating_sub(interval);
+        longest = (longest.0.max(age), longest.1.max(overdue));
+    }
+    longest
+}
+
+/// Whether there is a client that is to be looked at again and again.
+fn is_published(object: &BunqOAuthClient) -> bool {
+    let status = object.status.as_ref();
+    status.is_some_and(|status| is_true(status, "Ready") && status.client_id.is_some())
+        && !object.spec.suspend
+        && object.metadata.deletion_timestamp.is_none()
+}
+
+/// The status tells the time once a day only, so that objects at rest do not move; memory knows better.
+fn age(operator: &Operator, object: &BunqOAuthClient, now: Timestamp) -> Option<Duration> {
+    let remembered = operator.remember(&object.uid()?, |memory| memory.verified.as_ref().map(|verified| verified.at));
+    let told = || object.status.as_ref()?.last_verified_time.as_ref().map(|time| time.0);
+    let age = now.duration_since(remembered.or_else(told)?);
+    Some(if age.is_negative() { Duration::ZERO } else { age.unsigned_abs() })
 }

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     api::{self, BunqOAuthClient},
-    bunq::{Bank, Breaker, Call, Endpoints, Environment, LimitMode, Limiter, Priority},
+    bunq::{Bank, Breaker, Call, Class, Endpoints, Environment, LimitMode, Limiter, Priority},
     clock::SharedClock,
     plan,
     telemetry::{Telemetry, Work, metrics::BankCall},
@@ -162,6 +162,9 @@ impl Operator {
         let Seams { client, clock, telemetry, banks } = seams;
         let Signals { leadership, stopped } = signals;
         let reporter = kube::runtime::events::Reporter { controller: api::GROUP.to_owned(), instance: None };
+        for environment in Environment::ALL {
+            telemetry.metrics.knows_environment(environment.as_str());
+        }
         Arc::new(Self {
             contexts: ContextStore::new(client.clone(), &config.operator_namespace),
             claims: Claims::new(client.clone(), &config.operator_namespace),
@@ -227,6 +230,7 @@ impl Operator {
         self.follow_earlier_process().await?;
         let wait = self.limiter.reserve(who, environment, call, priority, self.clock.monotonic());
         if wait.is_zero() {
+            self.telemetry.metrics.limiter_waited_for(self.limiter.drain_waited());
             // While the bank is away, this makes the call the probe.
             return match self.breaker.admit(environment, self.clock.monotonic()) {
                 Duration::ZERO => Ok(()),
@@ -251,25 +255,32 @@ impl Operator {
         call: Call,
         answer: impl Future<Output = Result<T, crate::bunq::Error>>,
     ) -> Result<T, Stop> {
+        let sent = self.clock.monotonic();
         let result = answer.await;
         if result.as_ref().is_err_and(crate::bunq::Error::is_withheld) {
             return Err(Stop::Withheld);
         }
-        let outcome = result.as_ref().err().map_or("success", outcome);
-        self.telemetry.metrics.bank_call(BankCall {
-            environment: environment.as_str(),
-            method: call.method().as_str(),
-            endpoint: call.template(),
-            outcome,
-        });
         let failure = result.as_ref().err().map(crate::bunq::Error::class);
+        self.count(environment, call, failure, self.clock.monotonic().saturating_sub(sent));
         if self.breaker.report(environment, failure, self.clock.monotonic()) {
             self.release(environment);
         }
+        self.telemetry.metrics.breaker(environment.as_str(), self.breaker.is_open(environment));
         if let Err(crate::bunq::Error::Throttle { retry_after, .. }) = &result {
             self.limiter.throttled(environment, call, self.clock.monotonic() + *retry_after);
         }
         result.map_err(|source| Stop::Bank { source })
+    }
+
+    fn count(&self, environment: Environment, call: Call, failure: Option<Class>, took: Duration) {
+        let metrics = &self.telemetry.metrics;
+        let environment = environment.as_str();
+        let outcome = failure.map_or("success", outcome);
+        let (method, endpoint) = (call.method().as_str(), call.template());
+        metrics.bank_call(BankCall { environment, method, endpoint, outcome }, took);
+        if failure == Some(Class::Unverified) {
+            metrics.bank_answer_unverified(environment);
+        }
     }
 
     /// The bank is back: everybody who waited for it comes, spread by the limiter.
@@ -309,9 +320,8 @@ impl Operator {
 }
 
 /// The label of the metric: a closed set.
-fn outcome(error: &crate::bunq::Error) -> &'static str {
-    use crate::bunq::Class;
-    match error.class() {
+fn outcome(class: Class) -> &'static str {
+    match class {
         Class::Credentials => "credentials",
         Class::Session => "session",
         Class::NotFound => "not_found",

@@ -222,6 +222,7 @@ impl ContextStore {
     /// Drops every context from memory: another process may have written them.
     pub(crate) async fn forget_all(&self) {
         self.entries.lock().await.clear();
+        self.with_listed(|listed| *listed = None);
     }
 
     /// Drops a context from memory.

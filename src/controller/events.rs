@@ -56,7 +56,10 @@ impl Operator {
             News::GivenUp { client_id } => {
                 ("ClientGivenUp", format!("gave up the OAuth client {client_id}, as the annotation allows"))
             }
-            News::Repaired { what } => ("DriftRepaired", format!("{what} had vanished at bunq and is written again")),
+            News::Repaired { what } => {
+                self.telemetry.metrics.drift_repaired();
+                ("DriftRepaired", format!("{what} had vanished at bunq and is written again"))
+            }
         };
         self.tell(object, EventType::Normal, reason, "Reconcile", &note).await;
     }

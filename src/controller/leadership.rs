@@ -29,6 +29,7 @@ pub(crate) struct Leadership {
 #[derive(Clone, Copy, Default)]
 struct Held {
     terms: u64,
+    began: Duration,
     /// While it leads: when the lease ends unless it is renewed.
     until: Option<Duration>,
 }
@@ -50,6 +51,7 @@ impl Leadership {
     pub(crate) fn begin(&self, until: Duration) {
         let mut held = self.held();
         held.terms += 1;
+        held.began = self.clock.monotonic();
         held.until = Some(until);
         self.news.send_replace(Some(Term(held.terms)));
     }
@@ -70,6 +72,12 @@ impl Leadership {
     pub(crate) fn term(&self) -> Option<Term> {
         let held = *self.held();
         held.until.filter(|until| self.clock.monotonic() < *until).map(|_| Term(held.terms))
+    }
+
+    /// How long the present term has lasted, or how long ago the last one began.
+    pub(crate) fn leads_since(&self) -> Duration {
+        let began = self.held().began;
+        self.clock.monotonic().saturating_sub(began)
     }
 
     /// Resolves when this term is over.

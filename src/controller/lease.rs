@@ -57,6 +57,8 @@ impl Candidate {
 
     /// Takes part until told to resign; then the lease is free for the next one at once.
     pub(super) async fn run(mut self, mut resign: oneshot::Receiver<()>) {
+        let metrics = Arc::clone(&self.operator.telemetry.metrics);
+        metrics.leader(LEASE_NAME, false);
         loop {
             let until = tokio::select! {
                 until = self.take() => until,
@@ -64,12 +66,14 @@ impl Candidate {
             };
             self.operator.take_over().await;
             self.operator.leadership.begin(until);
+            metrics.leader(LEASE_NAME, true);
             tracing::info!(lease = self.located, holder = self.me, "elected: this process leads");
             let is_resigning = tokio::select! {
                 () = self.keep() => false,
                 _ = &mut resign => true,
             };
             self.operator.leadership.end();
+            metrics.leader(LEASE_NAME, false);
             if is_resigning {
                 break;
             }

@@ -8,6 +8,7 @@ use kube::{Api, ResourceExt, api::PostParams, runtime::controller::Action};
 use tracing::Instrument;
 
 use super::{
+    audit::Author,
     context::{Operator, Verified},
     error::{Retry, Stop, is_signature_trouble, status_code},
     kube_call::{KubeCall, absent, failed_with, kube_call},
@@ -61,7 +62,7 @@ pub(crate) async fn reconcile(object: Arc<BunqOAuthClient>, operator: Arc<Operat
     let _working = operator.workers.begin();
     let timer = operator.telemetry.metrics.reconcile_started(move || clock.monotonic());
     let uid = object.uid().unwrap_or_default();
-    let pass = Box::pin(one_pass(Arc::clone(&operator), object));
+    let pass = Box::pin(one_pass(Arc::clone(&operator), Arc::clone(&object)));
     let pass = AssertUnwindSafe(tokio::time::timeout(DEADLINE, pass)).catch_unwind().instrument(span.clone());
     let ended = tokio::select! {
         ended = pass => ended,
@@ -78,6 +79,7 @@ pub(crate) async fn reconcile(object: Arc<BunqOAuthClient>, operator: Arc<Operat
         }
         Ok(Err(_)) => {
             trace::fail(&span, "timeout");
+            operator.telemetry.metrics.reconcile_timed_out();
             span.in_scope(|| tracing::error!("the pass did not end in {} s and is tried again", DEADLINE.as_secs()));
             Outcome { again_in: operator.back_off(&uid), result: ReconcileResult::Error }
         }
@@ -135,6 +137,8 @@ async fn greet(pass: &mut Pass, api: &Api<BunqOAuthClient>) -> bool {
     report.inputs = None;
     report.handled = None;
     pass.caller.is_newcomer = matches!(write_status(pass, api, &report).await, Written::Yes);
+    // The answer has the managed fields that the cache keeps none of.
+    pass.caller.author = Arc::new(Author::of(&pass.object));
     pass.caller.is_newcomer
 }
 
@@ -142,6 +146,10 @@ async fn conclude(operator: &Operator, api: &Api<BunqOAuthClient>, mut pass: Pas
     let now = operator.clock.now();
     let (again_in, next_attempt) = appointment(operator, &pass, &end, now);
     let result = match &end {
+        End::Verdict(Verdict::Stalled(_)) => ReconcileResult::Terminal,
+        End::Stop(stop) if stop.reason().is_some_and(|reason| reason.class() == Class::Stalled) => {
+            ReconcileResult::Terminal
+        }
         End::Stop(stop) if matches!(stop.retry(), Retry::Backoff | Retry::Soon) => ReconcileResult::Error,
         End::Stop(_) | End::Waiting(..) | End::Verdict(_) => ReconcileResult::RequeueAfter,
     };

@@ -32,6 +32,8 @@ use crate::api::BunqOAuthClient;
 
 /// Between two attempts to watch a namespace, at most: a grant is noticed this fast.
 const PAUSE: Duration = Duration::from_secs(5);
+/// Refusals in a row, with pauses between them, that mean that a grant is gone.
+const REVOKED: u32 = 2;
 
 /// All that is ever read of a tenant's Secrets here.
 type Meta = PartialObjectMeta<Secret>;
@@ -125,7 +127,7 @@ impl Listener {
 async fn watch(client: Client, listener: Listener) {
     let api: Api<Meta> = Api::namespaced(client, &listener.namespace);
     let mut events = Box::pin(stripped(watcher::watcher(api, watching::config())).backoff(Pauses::up_to(PAUSE)));
-    let (mut is_failing, mut is_granted) = (false, false);
+    let (mut is_failing, mut is_granted, mut refusals) = (false, false, 0_u32);
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Apply(secret) | Event::Delete(secret)) => {
@@ -134,7 +136,7 @@ async fn watch(client: Client, listener: Listener) {
             }
             // What happened while nobody watched is unknown: look at every object.
             Ok(Event::InitDone) => {
-                (is_failing, is_granted) = (false, true);
+                (is_failing, is_granted, refusals) = (false, true, 0);
                 listener.is_open.store(true, Ordering::Relaxed);
                 listener.wake(|_| true);
             }
@@ -142,14 +144,14 @@ async fn watch(client: Client, listener: Listener) {
             Err(error) => {
                 listener.is_open.store(false, Ordering::Relaxed);
                 if !std::mem::replace(&mut is_failing, true) {
-                    tracing::info!(
-                        namespace = listener.namespace,
-                        error = kind(&error),
-                        "Secrets cannot be watched; trying again"
-                    );
+                    let namespace = &listener.namespace;
+                    tracing::info!(%namespace, error = kind(&error), "Secrets cannot be watched; trying again");
                 }
-                // The grant was taken back: a look at each object tells its people.
-                if is_forbidden(&error) && std::mem::take(&mut is_granted) {
+                refusals += u32::from(is_forbidden(&error));
+                // The grant was taken back: a look at each object tells its people. An API server that has just
+                // started refuses everybody for a moment, so once is not enough.
+                if is_granted && refusals == REVOKED {
+                    is_granted = false;
                     listener.wake(|_| true);
                 }
             }
@@ -195,4 +197,24 @@ fn is_forbidden(error: &watcher::Error) -> bool {
         watcher::Error::NoResourceVersion => None,
     };
     code == Some(403)
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    #[test]
+    fn only_a_403_is_taken_for_a_grant_that_went() {
+        let status = |code| Box::new(Status { code, ..Status::default() });
+        for code in [403, 401, 404, 410, 429, 500] {
+            let started = watcher::Error::WatchStartFailed(kube::Error::Api(status(code)));
+            let listed = watcher::Error::InitialListFailed(kube::Error::Api(status(code)));
+            for error in [started, listed, watcher::Error::WatchError(status(code))] {
+                assert_eq!(is_forbidden(&error), code == 403, "{error}");
+            }
+        }
+        assert!(!is_forbidden(&watcher::Error::NoResourceVersion));
+    }
 }

@@ -174,11 +174,16 @@ fn conditions(old: &BunqOAuthClientStatus, report: &Report) -> Vec<Condition> {
     new.list
 }
 
-/// Ready first; the order never changes.
+/// Every type of condition. Ready first; the order never changes.
+pub(crate) const TYPES: [&str; 7] =
+    ["Ready", "Reconciling", "Stalled", "CredentialsValid", "RemoteInSync", "SecretInSync", "DisplayNameSynced"];
+
+/// Reasons that only the parts of Ready have.
+pub(crate) const PART_REASONS: [&str; 6] =
+    ["Accepted", "Verified", "Published", "DisplayNameDiffers", "DisplayNameNotShown", "NotVerified"];
+
 fn rank(type_: &str) -> usize {
-    const ORDER: [&str; 7] =
-        ["Ready", "Reconciling", "Stalled", "CredentialsValid", "RemoteInSync", "SecretInSync", "DisplayNameSynced"];
-    ORDER.iter().position(|known| *known == type_).unwrap_or(ORDER.len())
+    TYPES.iter().position(|known| *known == type_).unwrap_or(TYPES.len())
 }
 
 struct Conditions<'a> {

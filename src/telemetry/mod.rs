@@ -7,6 +7,7 @@ pub mod http;
 pub mod log;
 pub mod metrics;
 pub mod ready;
+pub mod rest_client;
 pub mod trace;
 
 use std::{sync::Arc, time::Duration};
@@ -15,6 +16,7 @@ pub use self::{
     log::{LogError, LogFormat},
     metrics::{BankCall, ClientCensus, Metrics, ReconcileResult, ReconcileTimer},
     ready::{FailedCheck, Heartbeat, Liveness, Readiness, ReadyHandle, TaskGuard, Work, Working},
+    rest_client::CountRequests,
     trace::Traces,
 };
 

@@ -9,21 +9,23 @@ use super::Component;
 /// Why a control plane could not be built, started or used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is no Go that can build Kubernetes.
-    #[error(
-        "a control plane needs Go {needed} or newer to be built, {found}: install it (https://go.dev/dl), or set \
-         KUBEBUILDER_ASSETS to a folder that holds etcd, kube-apiserver, kube-controller-manager and kubectl, or set \
-         TESTBED_KUBECONFIG to the kubeconfig of a cluster to test in"
-    )]
+    /// There is no Go that can build a program.
+    #[error("{what} needs Go {needed} or newer to be built, {found}: install it (https://go.dev/dl){instead}")]
     NoGo {
+        /// The program.
+        what: &'static str,
         /// The oldest release that will do.
         needed: &'static str,
         /// What is there instead.
         found: String,
+        /// What else a person can do.
+        instead: &'static str,
     },
     /// `go build` failed.
-    #[error("building the control plane failed ({status}), see {}:\n{tail}", log.display())]
+    #[error("building {what} failed ({status}), see {}:\n{tail}", log.display())]
     Build {
+        /// The program.
+        what: &'static str,
         /// How the Go command ended.
         status: ExitStatus,
         /// The whole output.

@@ -12,6 +12,7 @@ mod binary;
 mod error;
 mod files;
 mod folder;
+pub(crate) mod go_program;
 mod kubectl;
 mod named;
 mod plane;

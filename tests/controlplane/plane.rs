@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use super::folder::Folder;
 use super::resolve::{Source, resolve};
 use super::servers::{self, Servers};
-use super::{Component, Error, Kubectl, Options, binary, files, named, store};
+use super::{Component, Error, Kubectl, Options, files, go_program, named, store};
 
 /// A running control plane. Dropping it ends its processes and removes its folder, unless that is kept.
 #[derive(Debug)]
@@ -184,7 +184,7 @@ impl ControlPlane {
 fn link_kubectl(folder: &Folder, program: &Path, kubeconfig: &Path) -> Result<Kubectl, Error> {
     let link = folder.path().join("kubectl");
     let program = program.canonicalize().map_err(Error::io(format!("find {}", program.display())))?;
-    binary::link(program, &link)?;
+    go_program::link(program, &link)?;
     Ok(Kubectl::new(link, kubeconfig.to_owned(), folder.path()))
 }
 

@@ -92,8 +92,13 @@ impl OperatorProcess {
 
     /// Asks the operator's endpoint: status and body.
     pub async fn get(&self, path: &str) -> Outcome<(u16, String)> {
+        self.get_as(path, "*/*").await
+    }
+
+    /// The same, for somebody who accepts this.
+    pub async fn get_as(&self, path: &str, accept: &str) -> Outcome<(u16, String)> {
         let address = self.http.as_deref().ok_or("the operator did not say where it listens")?;
-        let answer = http_client()?.get(format!("http://{address}/{path}")).send().await?;
+        let answer = http_client()?.get(format!("http://{address}/{path}")).header("accept", accept).send().await?;
         Ok((answer.status().as_u16(), answer.text().await?))
     }
 

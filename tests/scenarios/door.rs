@@ -9,16 +9,19 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bunq_oauth_operator::bunq::{HttpOptions, HttpTransport, LimitMode};
+use hyper::Request;
 use k8s_openapi::api::rbac::v1::RoleBinding;
-use kube::{Api, api::DeleteParams};
+use kube::{Api, Client, api::DeleteParams, client::Body};
 use libtest_mimic::Trial;
 use rustix::process::geteuid;
 use serde_json::json;
 use testbed::harness::{
-    Outcome, World,
+    Outcome, TestClock, World,
     deployment::{self, TENANT_ROLE, tenant_binding},
     ensure, ensure_eq,
     process::binary,
+    world::Seams,
 };
 use tokio::{net::TcpListener, process::Command};
 
@@ -28,11 +31,19 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// "Granting heals in at most 10 s".
 const GRANTED: Duration = Duration::from_secs(10);
+/// Seconds that a watch lives.
+const A_WATCH: u32 = 290;
+const A_SHORT_WATCH: u32 = 2;
 /// Somebody without rights on this machine, so that it can be told whose the process's files are.
 const NOBODY: u32 = 65_532;
 
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
-    let mut trials = scenarios!(stage, "door": a_grant_that_is_taken_back_ends_reading_and_listening);
+    let mut trials = scenarios!(stage, "door":
+        a_grant_that_is_taken_back_ends_reading_and_listening,
+        a_grant_that_is_taken_back_is_told_when_the_watch_runs_out,
+    );
     trials.push(stage.plain("door", "a_crash_writes_no_memory_to_a_disk", a_crash_writes_no_memory_to_a_disk()));
     trials
 }
@@ -68,6 +79,42 @@ async fn a_grant_that_is_taken_back_ends_reading_and_listening(world: Arc<World>
     deployment::apply(&world.admin(), &tenant_binding(&world.namespace, &world.operator_namespace)).await?;
     world.ready_within("my-app", GRANTED).await?;
     ensure_eq(world.secret("my-app").await?, published, "the credentials")
+}
+
+/// Nobody asks for a look: the API server ends the watch after the time that it was asked for, lets no new one begin,
+/// and that is told (F38). Here the time is shorter.
+async fn a_grant_that_is_taken_back_is_told_when_the_watch_runs_out(world: Arc<World>) -> Outcome {
+    world.user().await?;
+    let server = world.operator_client().await?;
+    let hurry = tower::service_fn(move |request: Request<Body>| {
+        let server = server.clone();
+        async move { server.send(hurried(request)?).await.map_err(BoxError::from) }
+    });
+    let client = Client::new(hurry, world.operator_namespace.clone());
+    let transport = Arc::new(HttpTransport::new(HttpOptions::default())?);
+    let seams = Seams { client, transport, clock: TestClock::new() };
+    let operator = world.start_in_process_on(seams, LimitMode::Off)?;
+    world.apply_ready(&world.manifest("my-app", &json!({}))).await?;
+    operator.settle().await?;
+
+    let bindings: Api<RoleBinding> = Api::namespaced(world.admin(), &world.namespace);
+    bindings.delete(TENANT_ROLE, &DeleteParams::default()).await?;
+
+    world.reason("my-app", "NamespaceNotGranted").await?;
+    operator.stop().await
+}
+
+/// The same request; a watch on Secrets that would go on for the 290 seconds that operations.md speaks of is cut short.
+fn hurried(mut request: Request<Body>) -> Result<Request<Body>, BoxError> {
+    let uri = request.uri().to_string();
+    if uri.contains("/secrets?") && uri.contains("watch=true") {
+        let hurried = uri.replace(&format!("timeoutSeconds={A_WATCH}"), &format!("timeoutSeconds={A_SHORT_WATCH}"));
+        if hurried == uri {
+            return Err(format!("a watch is not asked for {A_WATCH} s: {uri}").into());
+        }
+        *request.uri_mut() = hurried.parse()?;
+    }
+    Ok(request)
 }
 
 /// Waits until the answers that the operator got fit.

@@ -36,6 +36,7 @@ mod leadership;
 mod limits;
 mod login;
 mod logs;
+mod monitoring;
 mod namespaces;
 mod older_rules;
 mod outage;
@@ -148,6 +149,7 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         door::trials,
         tls::trials,
         image::trials,
+        monitoring::trials,
         cli::trials,
     ];
     let mut trials: Vec<Trial> = stories.iter().flat_map(|story| story(stage)).collect();

@@ -165,5 +165,8 @@ async fn within_the_banks_limits_five_users_become_ready_one_session_after_the_o
     let refused: Vec<_> = world.sandbox.calls().into_iter().filter(|call| call.status != 200).collect();
     ensure(refused.is_empty(), || format!("the bank refused {refused:?}"))?;
     ensure_eq(world.sandbox.count("POST", "session-server"), 5, "sessions")?;
+    // Four sessions wait for 33, 66, 99 and 132 s; a step later is chance, and reads wait for little.
+    let waited = operator.value("bunq_limiter_wait_seconds_total").unwrap_or_default();
+    ensure((300.0..600.0).contains(&waited), || format!("the limits are said to have cost {waited} s of waiting"))?;
     operator.stop().await
 }

@@ -3,6 +3,7 @@
 //!
 //! With `UPDATE_README=1` in the environment the tables are written instead of compared.
 
+mod alerts;
 mod block;
 mod cited;
 mod links;
@@ -18,6 +19,7 @@ use serde::Deserialize;
 
 use pages::pages;
 
+pub(crate) use alerts::{every_alert_leads_to_its_runbook, the_alerts_table_is_the_rules_own};
 pub(crate) use cited::every_id_that_a_comment_cites_is_explained;
 pub(crate) use links::every_link_leads_somewhere;
 pub(crate) use named::every_target_path_and_flag_that_is_named_exists;
@@ -35,6 +37,8 @@ pub(crate) const CHECKS: &[Check] = &[
     ("the_status_table_is_the_codes_own", the_status_table_is_the_codes_own),
     ("the_flags_table_is_the_command_lines_own", the_flags_table_is_the_command_lines_own),
     ("the_metrics_table_is_the_programs_own", the_metrics_table_is_the_programs_own),
+    ("the_alerts_table_is_the_rules_own", the_alerts_table_is_the_rules_own),
+    ("every_alert_leads_to_its_runbook", every_alert_leads_to_its_runbook),
     ("every_target_path_and_flag_that_is_named_exists", every_target_path_and_flag_that_is_named_exists),
     ("every_link_leads_somewhere", every_link_leads_somewhere),
     ("every_manifest_that_is_shown_is_accepted", every_manifest_that_is_shown_is_accepted),

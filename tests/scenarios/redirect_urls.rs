@@ -81,6 +81,7 @@ async fn a_url_that_somebody_removed_at_the_bank_comes_back(world: Arc<World>) -
     ensure_eq(urls(&world, user.id), [FIRST, SECOND], "the URLs at the bank")?;
     let told = world.event("my-app", "DriftRepaired").await?;
     ensure(told.note.contains(SECOND), || format!("the Event does not name the URL: {}", told.note))?;
+    ensure_eq(operator.sum_of("bunq_drift_repairs_total"), 1, "repairs that are counted")?;
     operator.stop().await
 }
 

@@ -58,6 +58,8 @@ fn asking_again_keeps_the_place() {
     assert_eq!(ask("b", ms(33_000)), ms(0));
     assert_eq!(ask("c", ms(65_999)), ms(1));
     assert_eq!(ask("c", ms(66_000)), ms(0));
+    assert_eq!(limiter.drain_waited(), ms(99_000), "b for 33 s, c for 66 s");
+    assert_eq!(limiter.drain_waited(), ms(0), "told once");
 }
 
 #[test]

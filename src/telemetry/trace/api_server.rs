@@ -1,9 +1,6 @@
 //! A span for each request to the API server that belongs to a trace.
 
-use std::{
-    fmt::Display,
-    task::{Context, Poll},
-};
+use std::task::{Context, Poll};
 
 use futures::{FutureExt, future::BoxFuture};
 use hyper::{Request, Response, Uri};
@@ -47,7 +44,6 @@ impl<S, B, A> Service<Request<B>> for Spanned<S>
 where
     S: Service<Request<B>, Response = Response<A>>,
     S::Future: Send + 'static,
-    S::Error: Display,
 {
     type Response = S::Response;
     type Error = S::Error;
@@ -63,10 +59,11 @@ where
         }
         let span = span(&request, &self.server);
         let answer = span.in_scope(|| self.inner.call(request));
-        let end = span.clone();
+        let end = End { span: span.clone(), status: None };
         async move {
+            let mut end = end;
             let answer = answer.await;
-            record(&end, answer.as_ref().ok().map(Response::status).map(|status| status.as_u16()));
+            end.status = answer.as_ref().ok().map(|answer| answer.status().as_u16());
             answer
         }
         .instrument(span)
@@ -89,6 +86,18 @@ fn span<B>(request: &Request<B>, server: &Uri) -> Span {
         error.type = tracing::field::Empty,
         otel.status_code = tracing::field::Empty,
     )
+}
+
+/// Writes down what became of a request, also when its deadline passed and nobody waits any more.
+struct End {
+    span: Span,
+    status: Option<u16>,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        record(&self.span, self.status);
+    }
 }
 
 /// 404 is an answer, and often the expected one.

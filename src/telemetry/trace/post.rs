@@ -60,7 +60,7 @@ impl Post {
             }
             Some(error) => {
                 let before = self.lost.fetch_add(1, Ordering::Relaxed);
-                if before % TOLD_EVERY == 0 {
+                if before.is_multiple_of(TOLD_EVERY) {
                     tracing::warn!(error, batches = before + 1, "spans could not be exported; nothing else suffers");
                 }
             }
@@ -84,5 +84,34 @@ impl HttpClient for Post {
 impl fmt::Debug for Post {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Post").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, response::Redirect, routing::post};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// S10: whoever answers for the collector cannot send the spans elsewhere.
+    #[tokio::test]
+    async fn a_redirect_of_the_collector_is_not_followed_and_counts_as_lost() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let elsewhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        elsewhere.set_nonblocking(true).unwrap();
+        let target = format!("http://{}/v1/traces", elsewhere.local_addr().unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/v1/traces", listener.local_addr().unwrap());
+        let app = Router::new().route("/v1/traces", post(|| async move { Redirect::temporary(&target) }));
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        let collector = Post::new(Handle::current()).unwrap();
+
+        let answer =
+            collector.send_bytes(Request::post(url).body(Bytes::from_static(b"spans")).unwrap()).await.unwrap();
+
+        assert_eq!(answer.status(), 307);
+        assert_eq!(collector.lost.load(Ordering::Relaxed), 1);
+        assert_eq!(elsewhere.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
     }
 }

@@ -219,6 +219,13 @@ impl InProcess {
         samples.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
     }
 
+    /// The value of the series that is written like this.
+    #[must_use]
+    pub fn value(&self, series: &str) -> Option<f64> {
+        let text = self.telemetry.metrics.prometheus_text().unwrap_or_default();
+        text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
+    }
+
     /// Ends it as the kernel would; returns when nothing of it runs any more.
     pub async fn kill(self) {
         self.task.abort();

@@ -104,6 +104,12 @@ impl World {
         operator.as_ref().ok_or("no operator runs in this world")?.get(path).await
     }
 
+    /// The same, for somebody who accepts this.
+    pub async fn ask_operator_as(&self, path: &str, accept: &str) -> Outcome<(u16, String)> {
+        let operator = self.operator.lock().await;
+        operator.as_ref().ok_or("no operator runs in this world")?.get_as(path, accept).await
+    }
+
     /// How many passes the running operator has ended, of whatever manifest.
     pub async fn passes(&self) -> Outcome<u64> {
         let (_, metrics) = self.ask_operator("metrics").await?;

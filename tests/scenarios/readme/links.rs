@@ -59,7 +59,7 @@ fn join(folder: &str, path: &str) -> String {
 }
 
 /// Headings as anchors: lower case, spaces as hyphens, and nothing but letters, digits and those.
-fn headings(page: &Page) -> impl Iterator<Item = String> {
+pub(super) fn headings(page: &Page) -> impl Iterator<Item = String> {
     let titles = page.lines().filter(|(_, line, is_code)| !is_code && line.starts_with('#'));
     titles.map(|(_, line, _)| {
         let title = line.trim_start_matches('#').trim().to_lowercase();

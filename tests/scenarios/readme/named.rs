@@ -21,6 +21,7 @@ const FOREIGN_FLAGS: &[&str] = &[
     "for",
     "from-file",
     "overwrite",
+    "previous",
     "server-side",
     "serviceaccount",
     "timeout",

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, time::Duration};
 use bunq_oauth_operator::{
     cli,
     plan::{Class, Reason},
-    telemetry::{BankCall, ClientCensus, Metrics},
+    telemetry::metrics::{BankCall, ClientCensus, Metrics, RestCall, RestCode},
 };
 use clap::Arg;
 
@@ -73,12 +73,11 @@ fn default(argument: &Arg) -> String {
 pub(crate) fn the_metrics_table_is_the_programs_own() -> Outcome {
     let metrics = Metrics::new();
     metrics.max_concurrent_reconciles(1);
-    metrics.bank_call(BankCall { environment: "", method: "", endpoint: "", outcome: "" });
-    metrics.session_opened("");
-    metrics.installed("");
-    metrics.verified([(String::new(), String::new(), 0.0)]);
+    metrics.knows_environment("");
+    metrics.bank_call(BankCall { environment: "", method: "", endpoint: "", outcome: "" }, Duration::ZERO);
     metrics.clients([(ClientCensus { condition: "", status: "", reason: "" }, 1)]);
-    drop(metrics.reconcile_started(|| Duration::ZERO));
+    metrics.rest_call(&RestCall { code: RestCode::NoAnswer, method: "", host: "".into() });
+    metrics.leader("", true);
     let text = metrics.prometheus_text().map_err(|error| error.to_string())?;
     let mut table = String::from("| metric | meaning |\n|---|---|\n");
     for line in text.lines().filter_map(|line| line.strip_prefix("# HELP ")) {
@@ -88,7 +87,7 @@ pub(crate) fn the_metrics_table_is_the_programs_own() -> Outcome {
     block::holds("docs/operations.md", "metrics", &table)
 }
 
-fn write_row(table: &mut String, cells: &[&str]) {
+pub(super) fn write_row(table: &mut String, cells: &[&str]) {
     let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
     // Writing to a String cannot fail.
     let _ = writeln!(table, "| {} |", cells.join(" | "));

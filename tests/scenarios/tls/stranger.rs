@@ -24,7 +24,7 @@ pub(super) enum Manners {
 
 const PAGE: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
 
-/// A record of the handshake that holds a ServerHello: version 3.2 is TLS 1.1, and the suite is one of its own.
+/// A record of the handshake that holds a `ServerHello`: version 3.2 is TLS 1.1, and the suite is one of its own.
 const HELLO_OF_TLS_1_1: [u8; 47] = {
     let mut record = [0; 47];
     let head = [22, 3, 2, 0, 42, 2, 0, 0, 38, 3, 2];
@@ -84,7 +84,7 @@ impl Stranger {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// Fails unless each caller said one ClientHello for TLS 1.2 and 1.3, and then at most an alert.
+    /// Fails unless each caller said one `ClientHello` for TLS 1.2 and 1.3, and then at most an alert.
     pub(super) fn ensure_only_hellos(&self, secret: &str) -> Outcome {
         let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         ensure(!heard.is_empty(), || "nobody called".to_owned())?;

@@ -1,0 +1,131 @@
+//! What was asked of the bank, and how it went.
+
+use std::{sync::atomic::AtomicU64, time::Duration};
+
+use prometheus_client::{
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+
+use super::{
+    Metrics,
+    labels::{BankCall, EnvironmentLabels, RouteLabels},
+};
+
+/// From an answer of a server nearby to the longest that the operator waits, in seconds. Few,
+/// because every endpoint has them all.
+const BUCKETS: [f64; 8] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+#[derive(Debug)]
+pub(super) struct Bank {
+    calls: Family<BankCall, Counter>,
+    durations: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    unverified: Family<EnvironmentLabels, Counter>,
+    sessions_opened: Family<EnvironmentLabels, Counter>,
+    installations: Family<EnvironmentLabels, Counter>,
+    is_open: Family<EnvironmentLabels, Gauge>,
+    limiter_waits: Counter,
+    limiter_seconds: Counter<f64, AtomicU64>,
+}
+
+impl Bank {
+    pub(super) fn new() -> Self {
+        Self {
+            calls: Family::default(),
+            durations: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
+            unverified: Family::default(),
+            sessions_opened: Family::default(),
+            installations: Family::default(),
+            is_open: Family::default(),
+            limiter_waits: Counter::default(),
+            limiter_seconds: Counter::default(),
+        }
+    }
+
+    pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "bunq_api_requests",
+            "Calls to the bank by environment, method, endpoint and outcome",
+            self.calls.clone(),
+        );
+        registry.register(
+            "bunq_api_request_duration_seconds",
+            "How long calls to the bank took, by method and endpoint",
+            self.durations.clone(),
+        );
+        registry.register(
+            "bunq_api_unverified_answers",
+            "Answers whose signature was missing or was not the bank's, by environment",
+            self.unverified.clone(),
+        );
+        registry.register("bunq_sessions_opened", "Bank sessions opened by environment", self.sessions_opened.clone());
+        registry.register(
+            "bunq_installations",
+            "Installations made at the bank by environment",
+            self.installations.clone(),
+        );
+        registry.register(
+            "bunq_breaker_open",
+            "Whether the bank counts as away, by environment: 1 while it is only asked now and then if it is back",
+            self.is_open.clone(),
+        );
+        registry.register(
+            "bunq_limiter_waits",
+            "Calls put off to keep within the bank's limits",
+            self.limiter_waits.clone(),
+        );
+        registry.register(
+            "bunq_limiter_wait_seconds",
+            "How long the calls that were put off waited for their turn",
+            self.limiter_seconds.clone(),
+        );
+    }
+}
+
+impl Metrics {
+    /// Lets the series of an environment begin at zero, so that the first event is an increase.
+    pub fn knows_environment(&self, environment: &'static str) {
+        let labels = EnvironmentLabels { environment };
+        for counter in [&self.bank.unverified, &self.bank.sessions_opened, &self.bank.installations] {
+            drop(counter.get_or_create(&labels));
+        }
+        drop(self.bank.is_open.get_or_create(&labels));
+    }
+
+    /// Counts a call to the bank and the time it took.
+    pub fn bank_call(&self, call: BankCall, took: Duration) {
+        self.bank.calls.get_or_create(&call).inc();
+        let route = RouteLabels { method: call.method, endpoint: call.endpoint };
+        self.bank.durations.get_or_create(&route).observe(took.as_secs_f64());
+    }
+
+    /// Counts an answer whose signature was missing or wrong.
+    pub fn bank_answer_unverified(&self, environment: &'static str) {
+        self.bank.unverified.get_or_create(&EnvironmentLabels { environment }).inc();
+    }
+
+    /// Counts a bank session that was opened.
+    pub fn session_opened(&self, environment: &'static str) {
+        self.bank.sessions_opened.get_or_create(&EnvironmentLabels { environment }).inc();
+    }
+
+    /// Counts an installation made at the bank.
+    pub fn installed(&self, environment: &'static str) {
+        self.bank.installations.get_or_create(&EnvironmentLabels { environment }).inc();
+    }
+
+    /// Tells whether the bank counts as away.
+    pub fn breaker(&self, environment: &'static str, is_open: bool) {
+        self.bank.is_open.get_or_create(&EnvironmentLabels { environment }).set(i64::from(is_open));
+    }
+
+    /// Counts a call that was put off to keep within the bank's limits.
+    pub fn limiter_waited(&self) {
+        self.bank.limiter_waits.inc();
+    }
+
+    /// Counts how long a call that was put off has waited when its turn came.
+    pub fn limiter_waited_for(&self, time: Duration) {
+        self.bank.limiter_seconds.inc_by(time.as_secs_f64());
+    }
+}
