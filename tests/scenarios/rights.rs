@@ -50,6 +50,8 @@ pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
 enum Need {
     /// A manifest of a new user.
     Newcomer,
+    /// A manifest that is there before its key: nothing is known of it, and nothing is taken for granted.
+    Latecomer,
     /// A look at one that is Ready.
     Look,
     /// Another redirect URL.
@@ -77,11 +79,11 @@ const LOG: &str = "";
 
 const AT_HOME: &[Row] = &[
     row(Place::Home, "get", "configmaps", Need::Look, "Forbidden"),
-    row(Place::Home, "list", "configmaps", Need::Newcomer, "Forbidden"),
+    row(Place::Home, "list", "configmaps", Need::Latecomer, "Forbidden"),
     row(Place::Home, "create", "configmaps", Need::Newcomer, "Forbidden"),
     row(Place::Home, "update", "configmaps", Need::Move, "Forbidden"),
     row(Place::Home, "delete", "configmaps", Need::Farewell, LOG),
-    row(Place::Home, "get", "secrets", Need::Newcomer, "Forbidden"),
+    row(Place::Home, "get", "secrets", Need::Latecomer, "Forbidden"),
     row(Place::Home, "list", "secrets", Need::Farewell, LOG),
     row(Place::Home, "create", "secrets", Need::Newcomer, "Forbidden"),
     row(Place::Home, "update", "secrets", Need::Newcomer, "Forbidden"),
@@ -136,10 +138,14 @@ impl Case<'_> {
     async fn play(&self, number: usize) -> Outcome<Duration> {
         let world = self.world;
         let mut member = None;
-        if self.need != Need::Newcomer {
-            let joined = world.join(number).await?;
-            world.ready(&joined.name).await?;
-            member = Some(joined);
+        match self.need {
+            Need::Newcomer => {}
+            Need::Latecomer => member = Some(self.join_without_key(number).await?),
+            _ => {
+                let joined = world.join(number).await?;
+                world.ready(&joined.name).await?;
+                member = Some(joined);
+            }
         }
         let mutations = world.sandbox.mutations().len();
         if self.need == Need::Restart {
@@ -190,6 +196,7 @@ impl Case<'_> {
         let world = self.world;
         let spec = match self.need {
             Need::Newcomer | Need::Restart => return Ok(()),
+            Need::Latecomer => return world.put_key(&member.secret, &member.user.api_key).await,
             Need::Look => return world.annotate(&member.name, "reconcile.fluxcd.io/requestedAt", "1").await,
             Need::Farewell => return world.delete(&member.name).await,
             Need::Repetition => return self.lose_and_find_key(member).await,
@@ -198,6 +205,14 @@ impl Case<'_> {
             Need::Finalizer => json!({"deletionPolicy": "Cancel"}),
         };
         world.apply(&world.manifest_of(member, &spec)).await.map(drop)
+    }
+
+    async fn join_without_key(&self, number: usize) -> Outcome<Member> {
+        let (name, secret) = (format!("app-{number}"), format!("key-{number}"));
+        let member = Member { name, secret, user: self.world.sandbox.new_user() };
+        let manifest = self.world.manifest_of(&member, &json!({}));
+        self.world.apply_reason(&manifest, "CredentialsSecretNotFound").await?;
+        Ok(member)
     }
 
     /// Two changes of Ready's reason, each with an Event.
