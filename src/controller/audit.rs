@@ -67,7 +67,8 @@ fn is_unsent(error: &Error) -> bool {
     matches!(error.class(), Class::Network { sent: false } | Class::Local)
 }
 
-/// The last one that wrote a field of the spec.
+/// The last one that wrote a field of the spec. Times are whole seconds; within one, the API server puts
+/// updates after applies.
 fn manager_of_spec(entries: &[ManagedFieldsEntry]) -> Option<String> {
     let owns_spec = |entry: &&ManagedFieldsEntry| {
         let fields = entry.fields_v1.as_ref();

@@ -110,8 +110,6 @@ async fn an_audit_line_names_who_wrote_the_spec(world: Arc<World>) -> Outcome {
     let before = audited(&world.operator_log().await);
     let first: BTreeSet<&str> = before.iter().filter_map(|line| line["manager"].as_str()).collect();
     ensure_eq(first.len(), 1, &format!("managers so far: {first:?}"))?;
-    // The times of managed fields are whole seconds.
-    tokio::time::sleep(Duration::from_millis(1100)).await;
 
     let params = PatchParams { field_manager: Some("argocd-controller".to_owned()), ..PatchParams::default() };
     let patch = Patch::Merge(json!({"spec": {"additionalRedirectUrls": [A_SECOND_URL]}}));
