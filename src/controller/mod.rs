@@ -24,6 +24,7 @@ mod execute;
 mod finalizer;
 mod identify;
 mod kube_call;
+mod listen;
 mod login;
 mod message;
 mod observe;

@@ -9,7 +9,7 @@ use kube::{
         Controller, Predicate, PredicateConfig, WatchStreamExt,
         controller::{self, Action},
         predicates, reflector,
-        watcher::{self, Event, watcher},
+        watcher::{self, Event},
     },
 };
 use thiserror::Error;
@@ -18,6 +18,7 @@ use tokio::{sync::watch, task::JoinSet};
 use super::{
     census,
     context::{Banks, Config, Operator},
+    listen::listen,
     reconcile::reconcile,
     sweep,
     wake::Waker,
@@ -33,8 +34,8 @@ use crate::{
 const CONCURRENCY: u16 = 32;
 /// For a pass that is under way when the process is told to stop.
 const DRAIN: Duration = Duration::from_secs(20);
-const PAGE: u32 = 50;
-
+/// Where kubectl keeps the whole manifest once more.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// Why the operator cannot run.
 #[derive(Debug, Error)]
 pub enum RunError {
@@ -170,10 +171,10 @@ fn objects(
         [namespace] => Api::namespaced(client.clone(), namespace),
         _ => Api::all(client.clone()),
     };
-    watcher(api, watcher::Config::default().page_size(PAGE))
+    listen(api)
         .default_backoff()
         .try_filter(move |event| std::future::ready(is_watched(&namespaces, event)))
-        .modify(|object| object.metadata.managed_fields = None)
+        .modify(strip)
         // Before anybody is told: the sweeper asks the store who lives.
         .reflect(writer)
         .inspect(move |event| match event {
@@ -191,6 +192,17 @@ fn objects(
             predicates::generation.combine(predicates::annotations).combine(predicates::finalizers),
             PredicateConfig::default(),
         )
+}
+
+/// Keeps in memory what is asked of it: names, the spec, reasons. A pass reads the object itself.
+fn strip(object: &mut BunqOAuthClient) {
+    object.metadata.managed_fields = None;
+    object.annotations_mut().remove(LAST_APPLIED);
+    if let Some(status) = &mut object.status {
+        status.conditions.iter_mut().for_each(|condition| condition.message = String::new());
+        status.redirect_urls = Vec::new();
+        status.authorization_url = None;
+    }
 }
 
 fn is_watched(namespaces: &[String], event: &Event<BunqOAuthClient>) -> bool {

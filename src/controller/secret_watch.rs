@@ -21,13 +21,11 @@ use kube::{
 };
 use tokio::task::AbortHandle;
 
-use super::wake::Waker;
+use super::{listen::listen, wake::Waker};
 use crate::api::BunqOAuthClient;
 
 /// Between two attempts to watch a namespace: a grant is noticed this fast.
 const PAUSE: Duration = Duration::from_secs(5);
-/// Secrets may be large; their metadata alone is fetched in small pages.
-const PAGE: u32 = 50;
 
 /// All that is ever read of a tenant's Secrets here.
 type Meta = PartialObjectMeta<Secret>;
@@ -78,8 +76,7 @@ impl Drop for SecretWatches {
 
 async fn watch(client: Client, store: Store<BunqOAuthClient>, waker: Waker, namespace: String) {
     let api: Api<Meta> = Api::namespaced(client, &namespace);
-    let config = watcher::Config::default().page_size(PAGE);
-    let mut events = Box::pin(stripped(watcher::watcher(api, config)).backoff(Pause));
+    let mut events = Box::pin(stripped(listen(api)).backoff(Pause));
     let mut is_failing = false;
     while let Some(event) = events.next().await {
         match event {

@@ -28,6 +28,7 @@ mod interference;
 mod kills;
 mod kubectl;
 mod limits;
+mod lists;
 mod login;
 mod namespaces;
 mod older_rules;
@@ -92,6 +93,7 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         ending::trials,
         deletion::trials,
         namespaces::trials,
+        lists::trials,
         output::trials,
         kubectl::trials,
         requests::trials,
