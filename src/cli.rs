@@ -4,6 +4,7 @@
 use std::{
     io::Write as _,
     net::{Ipv4Addr, SocketAddr},
+    num::NonZeroUsize,
     path::PathBuf,
     process::ExitCode,
     sync::Arc,
@@ -20,6 +21,9 @@ use crate::{
     controller::{self, Config, RunError},
     telemetry::{self, Telemetry, log::LogFormat},
 };
+
+/// Threads, at most: a node may have a hundred cores, and each thread costs memory while all of them wait.
+const WORKERS: usize = 4;
 
 /// Keeps bunq OAuth clients equal to `BunqOAuthClient` manifests.
 #[derive(Debug, Parser)]
@@ -165,7 +169,9 @@ fn run(args: RunArgs) -> Result<(), CliError> {
         .map(|file| std::fs::read(file).map_err(|source| CliError::CaFile { file: file.clone(), source }));
     let transport = HttpTransport::new(HttpOptions { ca_pem: ca_pem.transpose()? }).map_err(CliError::Transport)?;
     let config = config(args)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)?;
+    let cores = std::thread::available_parallelism().map_or(WORKERS, NonZeroUsize::get);
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(cores.min(WORKERS)).enable_all().build().map_err(CliError::Runtime)?;
     runtime.block_on(async {
         let client = client().await?;
         let clock = SystemClock::shared();
