@@ -4,6 +4,7 @@
 use std::{
     io::Write as _,
     net::{Ipv4Addr, SocketAddr},
+    num::NonZeroUsize,
     path::PathBuf,
     process::ExitCode,
     sync::Arc,
@@ -22,6 +23,9 @@ use crate::{
     controller::{self, Config, RunError},
     telemetry::{self, CountRequests, Telemetry, Traces, log::LogFormat, trace::ApiServerSpans},
 };
+
+/// Threads, at most: a node may have a hundred cores, and each thread costs memory while all of them wait.
+const WORKERS: usize = 4;
 
 /// Keeps bunq OAuth clients equal to `BunqOAuthClient` manifests.
 #[derive(Debug, Parser)]
@@ -172,7 +176,9 @@ fn print_crd() -> Result<(), CliError> {
 fn run(args: RunArgs) -> Result<(), CliError> {
     leave_no_core().map_err(CliError::CoreDumps)?;
     rustls::crypto::aws_lc_rs::default_provider().install_default().map_err(|_| CliError::CryptoProvider)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)?;
+    let cores = std::thread::available_parallelism().map_or(WORKERS, NonZeroUsize::get);
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(cores.min(WORKERS)).enable_all().build().map_err(CliError::Runtime)?;
     // The OpenTelemetry crates read the rest of `OTEL_*` themselves.
     let traces = Traces::start(runtime.handle(), |name| std::env::var(name).ok());
     let (traces, untraced) = traces.map_or_else(|error| (None, Some(error)), |traces| (traces, None));

@@ -76,6 +76,8 @@ impl Operator {
         let entry = self.contexts.of_key(environment, key).await;
         let mut entry = entry.lock().await;
         let result = self.handshake(&mut entry, key, caller).await;
+        // Parsed keys are large, and at rest one object in a thousand signs anything.
+        entry.keys = None;
         // Whatever stopped it, what the bank has answered is not asked for again.
         let saved = match &result {
             // Just tried.

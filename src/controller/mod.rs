@@ -33,6 +33,7 @@ mod identify;
 mod kube_call;
 mod leadership;
 mod lease;
+mod listen;
 mod login;
 mod message;
 mod observe;

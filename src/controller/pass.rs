@@ -22,7 +22,7 @@ use super::{
 use crate::{
     api::BunqOAuthClient,
     bunq::{ApiKey, Environment, Priority},
-    plan::{self, Class, Desired, Observed, Seen, Step, Verdict, Waiting, action::News, backoff},
+    plan::{self, Action, Class, Desired, Observed, Seen, Step, Verdict, Waiting, action::News, backoff},
     telemetry::ReconcileResult,
 };
 
@@ -140,10 +140,14 @@ impl Pass {
             self.recall();
         }
         for _ in 0..LONGEST_PASS {
-            self.operator.go_on()?;
             self.refresh();
             match plan::next(&self.want, &self.seen, self.operator.clock.now()) {
-                Step::Act(action) => self.perform(action).await?,
+                Step::Act(action) => {
+                    if !finishes(&action) {
+                        self.operator.go_on()?;
+                    }
+                    self.perform(action).await?;
+                }
                 Step::Wait(until, why) => return Ok(End::Waiting(until, why)),
                 Step::Done(verdict) => return Ok(End::Verdict(verdict)),
             }
@@ -354,6 +358,12 @@ impl Pass {
             client,
         }
     }
+}
+
+/// Whether the action ends what an earlier one began: what was announced is sent, and what came of it is noted,
+/// also while the process ends. Otherwise the next one would find a doubt, and wait.
+fn finishes(action: &Action) -> bool {
+    matches!(action, Action::Send(_) | Action::Record { then: None, .. })
 }
 
 /// 403 means that nobody granted the namespace (D14), or that it is on its way out (kube trap 10).

@@ -95,7 +95,7 @@ async fn one_pass(operator: Arc<Operator>, known: Arc<BunqOAuthClient>) -> Outco
     let api = operator.objects(&namespace);
     let mut pass = Pass::new(Arc::clone(&operator), (*known).clone());
     // The answer to a status that was written over this very version is as good as a read (`S2`).
-    if !greet(&mut pass, &api).await {
+    if known.status.is_some() || !greet(&mut pass, &api).await {
         let read = kube_call(KubeCall::ReadManifest, || format!("{namespace}/{name}"), api.get(&name)).await;
         let object = match absent(read) {
             Ok(Some(object)) => object,

@@ -9,7 +9,7 @@ use kube::{
         Controller, Predicate, PredicateConfig, WatchStreamExt,
         controller::{self, Action},
         predicates, reflector,
-        watcher::{self, Event, watcher},
+        watcher::{self, Event},
     },
 };
 use thiserror::Error;
@@ -20,12 +20,13 @@ use super::{
     context::{Banks, Config, Operator, Seams, Signals},
     leadership::{Fenced, Leadership},
     lease::Candidate,
+    listen::listen,
     reconcile::reconcile,
     supervise::Tasks,
     sweep,
     waiting::until_served,
     wake::Waker,
-    watching::{self, Pauses},
+    watching::Pauses,
 };
 use crate::{
     api::BunqOAuthClient,
@@ -44,6 +45,8 @@ const WATCH_PAUSE: Duration = Duration::from_secs(2);
 const RESIGN: Duration = Duration::from_secs(5);
 /// The clock is looked at more often than this.
 const STALE_CLOCK: Duration = Duration::from_mins(1);
+/// Where kubectl keeps the whole manifest once more.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Why the operator cannot run.
 #[derive(Debug, Error)]
@@ -188,10 +191,10 @@ fn objects(
         _ => Api::all(client.clone()),
     };
     let mut told = None;
-    watcher(api, watching::config())
+    listen(api)
         .backoff(Pauses::up_to(WATCH_PAUSE))
         .try_filter(move |event| std::future::ready(is_watched(&namespaces, event)))
-        .modify(|object| object.metadata.managed_fields = None)
+        .modify(strip)
         // Before anybody is told: the sweeper asks the store who lives.
         .reflect(writer)
         .inspect(move |event| match event {
@@ -223,6 +226,17 @@ fn objects(
             predicates::generation.combine(predicates::annotations).combine(predicates::finalizers),
             PredicateConfig::default(),
         )
+}
+
+/// Keeps in memory what is asked of it: names, the spec, reasons. A pass reads the object itself.
+fn strip(object: &mut BunqOAuthClient) {
+    object.metadata.managed_fields = None;
+    object.annotations_mut().remove(LAST_APPLIED);
+    if let Some(status) = &mut object.status {
+        status.conditions.iter_mut().for_each(|condition| condition.message = String::new());
+        status.redirect_urls = Vec::new();
+        status.authorization_url = None;
+    }
 }
 
 fn is_watched(namespaces: &[String], event: &Event<BunqOAuthClient>) -> bool {

@@ -23,11 +23,7 @@ use kube::{
 };
 use tokio::task::AbortHandle;
 
-use super::{
-    error::status_code,
-    wake::Waker,
-    watching::{self, Pauses},
-};
+use super::{error::status_code, listen::listen, wake::Waker, watching::Pauses};
 use crate::api::BunqOAuthClient;
 
 /// Between two attempts to watch a namespace, at most: a grant is noticed this fast.
@@ -126,7 +122,7 @@ impl Listener {
 
 async fn watch(client: Client, listener: Listener) {
     let api: Api<Meta> = Api::namespaced(client, &listener.namespace);
-    let mut events = Box::pin(stripped(watcher::watcher(api, watching::config())).backoff(Pauses::up_to(PAUSE)));
+    let mut events = Box::pin(stripped(listen(api)).backoff(Pauses::up_to(PAUSE)));
     let (mut is_failing, mut is_granted, mut refusals) = (false, false, 0_u32);
     while let Some(event) = events.next().await {
         match event {

@@ -8,14 +8,12 @@ use kube::runtime::{utils::Backoff, watcher};
 /// The API server ends a watch after so many seconds, and it goes on from where it was. One that neither says
 /// anything nor ends is given up five seconds later.
 const LONGEST: u32 = 50;
-/// Objects and Secrets may be large: a list comes in small pages.
-const PAGE: u32 = 50;
 /// The first pause after a failure.
 const FIRST: Duration = Duration::from_millis(250);
 
 /// What every watch asks for.
 pub(crate) fn config() -> watcher::Config {
-    watcher::Config::default().timeout(LONGEST).page_size(PAGE)
+    watcher::Config::default().timeout(LONGEST)
 }
 
 /// Growing pauses that stay short: nobody tells of a server that came back.

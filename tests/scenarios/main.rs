@@ -34,6 +34,7 @@ mod kills;
 mod kubectl;
 mod leadership;
 mod limits;
+mod lists;
 mod login;
 mod logs;
 mod monitoring;
@@ -113,6 +114,7 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         ending::trials,
         deletion::trials,
         namespaces::trials,
+        lists::trials,
         output::trials,
         kubectl::trials,
         requests::trials,

@@ -32,7 +32,7 @@ pub(crate) async fn all(settings: &Settings, table: &mut Table) -> Outcome {
                 Chapter::One => one::measure(&first, table).await?,
                 Chapter::Calls => calls::measure(&first, table).await?,
                 Chapter::Heal => heal::measure(&first, table).await?,
-                Chapter::Namespaces | Chapter::Secrets | Chapter::Crowd => {}
+                Chapter::Namespaces | Chapter::Secrets | Chapter::Crowd | Chapter::Rest => {}
             }
         }
     }
@@ -43,15 +43,19 @@ pub(crate) async fn all(settings: &Settings, table: &mut Table) -> Outcome {
     tell("the crowd")?;
     let ground = Ground::new(settings, Some(first.bench())).await?;
     let operator = crowd::measure(&ground, settings.crowd, table).await?;
-    tell("the crowd at rest; meanwhile the rest of the memory figures")?;
-    let mut at_rest = Table::default();
-    let (rest, others) = tokio::join!(
-        rest::measure(&ground, &operator, settings.crowd, &mut at_rest),
-        memories(settings, &first, table)
-    );
-    table.append(at_rest);
-    rest?;
-    others?;
+    if settings.has(Chapter::Rest) {
+        tell("the crowd at rest; meanwhile the rest of the memory figures")?;
+        let mut at_rest = Table::default();
+        let (rest, others) = tokio::join!(
+            rest::measure(&ground, &operator, settings.crowd, &mut at_rest),
+            memories(settings, &first, table)
+        );
+        table.append(at_rest);
+        rest?;
+        others?;
+    } else {
+        memories(settings, &first, table).await?;
+    }
     operator.stop().await?;
     ground.stop().await?;
     first.stop().await

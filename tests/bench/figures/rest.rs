@@ -14,6 +14,12 @@ pub(super) async fn measure(ground: &Ground, operator: &Operator, size: usize, t
     let trail = ground.trail()?;
     let before = operator.cpu()?;
     tokio::time::sleep(A_RESYNC).await;
+    table.add(
+        &format!("resident memory, {size} clients, at rest for {} minutes", A_RESYNC.as_secs() / 60),
+        operator.memory().await?.shown(),
+        "≤ 18 MB",
+        "54.3 MB",
+    );
     let used = operator.cpu()?.saturating_sub(before);
     let requests = trail.requests()?;
     let mut looks: BTreeMap<String, usize> = BTreeMap::new();
