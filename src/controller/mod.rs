@@ -2,7 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `reconcile` | the frame of a pass: live read, status, Events, next appointment |
+//! | `reconcile`, `appointment` | the frame of a pass: live read, status, Events; when the next one is due |
 //! | `pass`, `identify`, `execute`, `ask`, `observe` | one pass: gather, ask the planner, carry out |
 //! | `audit` | one line for every attempt to change something at the bank |
 //! | `login`, `context_store`, `context_secret` | sessions, and what survives a restart |
@@ -16,6 +16,7 @@
 //! | `election`, `leadership`, `lease` | which replica works, and the fence before the bank |
 //! | `error` | why a pass stops, and when it is tried again |
 
+mod appointment;
 mod ask;
 mod audit;
 mod census;
