@@ -39,7 +39,7 @@ fn told(world: &World) -> Vec<Call> {
     calls
 }
 
-/// A life with everything that can become of a change: carried out, refused, lost, throttled, unsent (`H26`).
+/// A life with everything that can become of a change: carried out, refused, lost, not believed, in vain (`H26`).
 async fn the_bank_heard_exactly_what_the_audit_lines_tell_in_their_order(world: Arc<World>) -> Outcome {
     world.user().await?;
     let other = world.sandbox.new_user();
