@@ -21,7 +21,7 @@ SHIPPED := --exclude testbed --exclude image-builder --exclude-dev
 
 # The image: one static binary. What the machine that builds it is called, and when, is kept out of it.
 IMAGE_TARGET := x86_64-unknown-linux-musl
-IMAGE_BINARY := $(TARGET)/$(IMAGE_TARGET)/image/bunq-oauth-operator
+IMAGE_BINARY := $(TARGET)/$(IMAGE_TARGET)/release/bunq-oauth-operator
 IMAGE_FOLDER := $(TARGET)/oci
 SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
 
@@ -101,7 +101,7 @@ image-build: image-tools
 	CFLAGS_x86_64_unknown_linux_musl="-ffile-prefix-map=$(CURDIR)=/source \
 		-ffile-prefix-map=$(abspath $(TARGET))=/target \
 		-ffile-prefix-map=$${CARGO_HOME:-$$HOME/.cargo}=/cargo" \
-	$(CARGO) build --locked --profile image --target $(IMAGE_TARGET) --package bunq-oauth-operator
+	$(CARGO) build --locked --release --target $(IMAGE_TARGET) --package bunq-oauth-operator
 	$(CARGO) build --locked --package image-builder
 	@SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(TARGET)/debug/image-builder $(IMAGE_BINARY) $(IMAGE_FOLDER)
 

@@ -42,7 +42,7 @@ const DRAIN: Duration = Duration::from_secs(20);
 /// Between two attempts to watch, at most: everything waits for this watch.
 const WATCH_PAUSE: Duration = Duration::from_secs(2);
 /// For giving the lease back.
-const RESIGN: Duration = Duration::from_secs(5);
+const RESIGN: Duration = Duration::from_secs(4);
 /// The clock is looked at more often than this.
 const STALE_CLOCK: Duration = Duration::from_mins(1);
 /// Where kubectl keeps the whole manifest once more.
@@ -139,16 +139,14 @@ pub async fn run(
         ended = tasks.next() => Some(ended),
         () = overdue(stopped.clone()) => None,
     };
-    if let Some(ended) = ended.filter(|_| !*stopped.borrow()) {
-        return Err(ended);
-    }
+    let failure = ended.filter(|_| !*stopped.borrow());
     // Passes that did not end in time are dropped, and nothing of theirs reaches the bank any more: the next
     // process goes on from the journal.
     leadership.end();
     if is_electing && resign.send(()).is_ok() {
         let _ = tokio::time::timeout(RESIGN, tasks.until_ended("lease")).await;
     }
-    Ok(())
+    failure.map_or(Ok(()), Err)
 }
 
 async fn until(mut stopped: watch::Receiver<bool>) {
