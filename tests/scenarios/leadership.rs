@@ -42,6 +42,10 @@ const MOMENTS: [(&str, &str, &str); 5] = [
     ("redirect_url", "POST", "user/{u}/oauth-client/{c}/callback-url"),
 ];
 
+/// What /livez asks (C43).
+const LIVENESS: [&str; 9] =
+    ["health", "watch", "workers", "sweeper", "census", "lease", "election", "clock", "ticks"];
+
 pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
     let mut trials: Vec<Trial> = MOMENTS
         .into_iter()
@@ -89,6 +93,11 @@ async fn one_of_two_replicas_works_and_both_are_ready(world: Arc<World>) -> Outc
     for (replica, master) in [(&leader, "1"), (&standby, "0")] {
         let (status, _) = replica.process().get("readyz").await?;
         ensure_eq(status, 200, "a replica's readiness")?;
+        let (status, checks) = replica.process().get("livez?verbose").await?;
+        ensure_eq(status, 200, "a replica's liveness")?;
+        for check in LIVENESS {
+            ensure(checks.contains(&format!("[+]{check} ok")), || format!("no {check} in {checks}"))?;
+        }
         let (_, metrics) = replica.process().get("metrics").await?;
         let said = metrics.lines().find(|line| line.starts_with("leader_election_master_status{"));
         ensure_eq(said.and_then(|line| line.rsplit(' ').next()), Some(master), "leader_election_master_status")?;
