@@ -43,8 +43,7 @@ const MOMENTS: [(&str, &str, &str); 5] = [
 ];
 
 /// What /livez asks (C43).
-const LIVENESS: [&str; 9] =
-    ["health", "watch", "workers", "sweeper", "census", "lease", "election", "clock", "ticks"];
+const LIVENESS: [&str; 9] = ["health", "watch", "workers", "sweeper", "census", "lease", "election", "clock", "ticks"];
 
 pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
     let mut trials: Vec<Trial> = MOMENTS
