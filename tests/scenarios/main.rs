@@ -31,6 +31,7 @@ mod limits;
 mod lists;
 mod login;
 mod namespaces;
+mod newcomers;
 mod older_rules;
 mod outage;
 mod output;
@@ -94,6 +95,7 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         deletion::trials,
         namespaces::trials,
         lists::trials,
+        newcomers::trials,
         output::trials,
         kubectl::trials,
         requests::trials,
