@@ -39,6 +39,7 @@ mod login;
 mod logs;
 mod monitoring;
 mod namespaces;
+mod newcomers;
 mod older_rules;
 mod outage;
 mod output;
@@ -115,6 +116,7 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         deletion::trials,
         namespaces::trials,
         lists::trials,
+        newcomers::trials,
         output::trials,
         kubectl::trials,
         requests::trials,
