@@ -75,6 +75,7 @@ impl Candidate {
             self.operator.leadership.end();
             metrics.leader(LEASE_NAME, false);
             if is_resigning {
+                tracing::info!(lease = self.located, "resigned: this process leads no more");
                 break;
             }
             tracing::warn!(lease = self.located, "the lease is lost: this process leads no more");

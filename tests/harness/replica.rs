@@ -21,6 +21,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// What a replica says when it is elected.
 pub const ELECTED: &str = "elected: this process leads";
+/// What it says when it has ended its work, and before it gives the lease back.
+pub const RESIGNED: &str = "resigned: this process leads no more";
 /// What it says when it has given the lease back.
 pub const RELEASED: &str = "the lease is released";
 /// What it says when it may lead no more.
@@ -85,7 +87,7 @@ impl Said {
     /// Whether it was elected and has not lost the lease since.
     fn leads(&self) -> bool {
         let mut said = self.0.iter().filter_map(|line| line["message"].as_str());
-        said.rfind(|said| [ELECTED, RELEASED, LOST].contains(said)) == Some(ELECTED)
+        said.rfind(|said| [ELECTED, RESIGNED, LOST].contains(said)) == Some(ELECTED)
     }
 }
 

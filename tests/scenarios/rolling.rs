@@ -15,7 +15,7 @@ use serde_json::json;
 use testbed::{
     harness::{
         Outcome, World, ensure, ensure_eq,
-        replica::{ELECTED, RELEASED, Replica},
+        replica::{ELECTED, RESIGNED, Replica},
         world::Member,
     },
     sandbox::{Fault, FaultKind},
@@ -104,7 +104,7 @@ struct Roll {
 struct Term {
     replica: String,
     elected: Option<Timestamp>,
-    released: Option<Timestamp>,
+    resigned: Option<Timestamp>,
     /// The ids of its changes at the bank.
     changes: Vec<String>,
 }
@@ -146,7 +146,7 @@ impl Retire for Replica {
         self.stop().await?;
         let said = testbed::harness::replica::Said::read(&log)?;
         let changes = said.changes().into_iter().map(|told| told.request_id).collect();
-        Ok(Term { replica, elected: said.at(ELECTED), released: said.at(RELEASED), changes })
+        Ok(Term { replica, elected: said.at(ELECTED), resigned: said.at(RESIGNED), changes })
     }
 }
 
@@ -156,12 +156,11 @@ fn handovers(terms: &[Term]) -> Outcome<Vec<SignedDuration>> {
     led.sort_by_key(|(elected, _)| *elected);
     let mut gaps = Vec::new();
     for pair in led.windows(2) {
-        let released =
-            pair[0].1.released.ok_or_else(|| format!("{} did not give the lease back", pair[0].1.replica))?;
-        ensure(released <= pair[1].0, || {
+        let resigned = pair[0].1.resigned.ok_or_else(|| format!("{} did not resign", pair[0].1.replica))?;
+        ensure(resigned <= pair[1].0, || {
             format!("{} and {} led at the same time", pair[0].1.replica, pair[1].1.replica)
         })?;
-        gaps.push(pair[1].0.duration_since(released));
+        gaps.push(pair[1].0.duration_since(resigned));
     }
     ensure(gaps.len() >= RESTARTS, || format!("only {} hand-overs", gaps.len()))?;
     gaps.sort();
