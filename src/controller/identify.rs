@@ -18,10 +18,8 @@ impl Pass {
     pub(super) async fn identify(&mut self) -> Result<(), Stop> {
         let owner = Owner::of(&self.object);
         // A newcomer has claimed nobody yet. If only its status was lost, the attempt to claim finds the claim.
-        let known = match self.caller.is_newcomer {
-            true => None,
-            false => self.operator.claims.of(&owner, self.claim_hint()).await?,
-        };
+        let known =
+            if self.caller.is_newcomer { None } else { self.operator.claims.of(&owner, self.claim_hint()).await? };
         if self.want.deleting {
             self.pin(known.as_ref());
             self.adopt_claim(known);

@@ -148,9 +148,10 @@ impl Operator {
 
     async fn handshake(&self, entry: &mut Entry, key: &ApiKey, caller: &Caller) -> Result<Login, Stop> {
         entry.used_at = Some(self.clock.now());
-        match caller.is_newcomer {
-            true => self.contexts.load_for_newcomer(entry).await?,
-            false => self.contexts.load(entry).await?,
+        if caller.is_newcomer {
+            self.contexts.load_for_newcomer(entry).await?;
+        } else {
+            self.contexts.load(entry).await?;
         }
         self.await_turn_after_refusal(entry, caller)?;
         // Before this process writes a context of its own: it would be taken for an earlier one's.

@@ -26,7 +26,7 @@ use super::{audit::Trail, operator::Operator, settings::Settings};
 /// The operator's namespace.
 const HOME: &str = "bunq-operator";
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Everything but the operator.
 pub(crate) struct Ground {

@@ -13,7 +13,7 @@ use testbed::harness::{Outcome, ensure, process::http_client};
 use tokio::process::{Child, Command};
 
 const LOOK_EVERY: Duration = Duration::from_millis(1);
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_mins(1);
 const ENDED_WITHIN: Duration = Duration::from_secs(30);
 /// Memory that has not changed for so long has settled.
 const SETTLED: Duration = Duration::from_secs(3);
