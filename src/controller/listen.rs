@@ -29,8 +29,5 @@ where
 
 /// A server without the feature gate calls the question invalid.
 fn is_refusal(error: &watcher::Error) -> bool {
-    match error {
-        watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code == 422,
-        _ => false,
-    }
+    matches!(error, watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.code == 422)
 }

@@ -231,7 +231,9 @@ fn strip(object: &mut BunqOAuthClient) {
     object.metadata.managed_fields = None;
     object.annotations_mut().remove(LAST_APPLIED);
     if let Some(status) = &mut object.status {
-        status.conditions.iter_mut().for_each(|condition| condition.message = String::new());
+        for condition in &mut status.conditions {
+            condition.message = String::new();
+        }
         status.redirect_urls = Vec::new();
         status.authorization_url = None;
     }
