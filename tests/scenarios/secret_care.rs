@@ -220,7 +220,13 @@ async fn whoever_makes_the_secret_at_the_very_moment_keeps_it(world: Arc<World>)
     world.sandbox.inject(Fault::new("GET", "user/{u}/oauth-client/{c}", FaultKind::DelayReply(LATE)));
     world.start_operator().await?;
     world.apply(&world.manifest("my-app", &json!({}))).await?;
-    world.event("my-app", "ClientCreated").await?;
+    // The bank was asked for the client, and its answer is under way.
+    let reads = || world.sandbox.calls().iter().filter(|call| call.template == "user/{u}/oauth-client/{c}").count();
+    let since = Instant::now();
+    while reads() == 0 {
+        ensure(since.elapsed() < SOON, || "the client was not read".to_owned())?;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 
     let foreign = watch.foreign("my-app", "Opaque", &json!({"mine": "just in time"})).await?;
     world.reason("my-app", "SecretNotOwned").await?;
