@@ -96,9 +96,9 @@ impl Operator {
         };
         let missing = "the kernel tells no resident memory";
         Ok(Memory {
-            anonymous_kb: field("RssAnon").ok_or(missing)?,
-            file_kb: field("RssFile").ok_or(missing)?,
-            peak_kb: field("VmHWM").ok_or(missing)?,
+            written: field("RssAnon").ok_or(missing)?,
+            program: field("RssFile").ok_or(missing)?,
+            peak: field("VmHWM").ok_or(missing)?,
         })
     }
 
@@ -121,21 +121,21 @@ impl Operator {
     }
 }
 
-/// Resident memory.
+/// Resident memory in kB.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Memory {
     /// Written by the process.
-    pub(crate) anonymous_kb: u64,
+    pub(crate) written: u64,
     /// Of its program.
-    pub(crate) file_kb: u64,
+    pub(crate) program: u64,
     /// The highest so far.
-    pub(crate) peak_kb: u64,
+    pub(crate) peak: u64,
 }
 
 impl Memory {
     /// Both kinds.
     pub(crate) fn total(self) -> u64 {
-        self.anonymous_kb + self.file_kb
+        self.written + self.program
     }
 
     /// For the table.
@@ -143,9 +143,9 @@ impl Memory {
         format!(
             "{} MB ({} written + {} of the program; peak {})",
             megabytes(self.total()),
-            megabytes(self.anonymous_kb),
-            megabytes(self.file_kb),
-            megabytes(self.peak_kb)
+            megabytes(self.written),
+            megabytes(self.program),
+            megabytes(self.peak)
         )
     }
 }

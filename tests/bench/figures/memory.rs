@@ -70,13 +70,13 @@ pub(super) async fn foreign_secrets(ground: &Ground, table: &mut Table) -> Outco
     let more = |after: u64| format!("{} MB more", megabytes(after.saturating_sub(before.total())));
     table.add(
         "resident memory beside 5,000 foreign Secrets of 100 kB, as they came",
-        format!("{} (peak {} MB)", more(beside.total()), megabytes(beside.peak_kb)),
+        format!("{} (peak {} MB)", more(beside.total()), megabytes(beside.peak)),
         "< 2 MB more",
         "",
     );
     table.add(
         "the same, after a restart",
-        format!("{} (peak {} MB)", more(restarted.total()), megabytes(restarted.peak_kb)),
+        format!("{} (peak {} MB)", more(restarted.total()), megabytes(restarted.peak)),
         "< 2 MB more",
         "+4 MB (2,000 of 75 kB)",
     );
