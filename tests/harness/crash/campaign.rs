@@ -41,11 +41,11 @@ fn tolerance(effect: Effect) -> Tolerance {
             | KubeCall::DeleteLeftover
             | KubeCall::CreateContext
             | KubeCall::DeleteContext
-            | KubeCall::CreateClaim
-            | KubeCall::DeleteClaim
             | KubeCall::ReadLease
             | KubeCall::CreateLease
             | KubeCall::UpdateLease => Tolerance::Exact,
+            // The claim of an owner that is gone is freed and made anew, or taken over.
+            KubeCall::CreateClaim | KubeCall::DeleteClaim => Tolerance::More(0),
             // Trouble and its end are told; a doubt and its end are written down.
             KubeCall::WriteStatus | KubeCall::UpdateClaim | KubeCall::PublishEvent => Tolerance::More(5),
             KubeCall::UpdateOutput | KubeCall::UpdateContext => Tolerance::More(2),
