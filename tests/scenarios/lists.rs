@@ -9,11 +9,15 @@ use std::{
 };
 
 use bunq_oauth_operator::bunq::{HttpOptions, HttpTransport, LimitMode};
-use hyper::{Request, Response, StatusCode};
+use hyper::Request;
 use kube::{Client, client::Body};
 use libtest_mimic::Trial;
 use serde_json::json;
-use testbed::harness::{Outcome, TestClock, World, ensure, ensure_eq, world::Seams};
+use testbed::harness::{
+    Outcome, TestClock, World, ensure, ensure_eq,
+    meddle::{is_stream, refusal_of_streams},
+    world::Seams,
+};
 
 use crate::stage::{Stage, scenarios};
 
@@ -41,10 +45,10 @@ async fn seams(world: &World, streams: bool, asked: Arc<Asked>) -> Outcome<Seams
             if query.contains("limit=50") {
                 asked.pages.fetch_add(1, Ordering::Relaxed);
             }
-            if query.contains("sendInitialEvents=true") {
+            if is_stream(&request) {
                 asked.streams.fetch_add(1, Ordering::Relaxed);
                 if !streams {
-                    return refusal();
+                    return refusal_of_streams();
                 }
             }
             server.send(request).await.map_err(io::Error::other)
@@ -53,18 +57,6 @@ async fn seams(world: &World, streams: bool, asked: Arc<Asked>) -> Outcome<Seams
     let client = Client::new(service, world.operator_namespace.clone());
     let transport = Arc::new(HttpTransport::new(HttpOptions { ca_pem: None })?);
     Ok(Seams { client, transport, clock: TestClock::new() })
-}
-
-/// In the words of a real server.
-fn refusal() -> io::Result<Response<Body>> {
-    let said = "ListOptions.meta.k8s.io \"\" is invalid: sendInitialEvents: Forbidden: sendInitialEvents is forbidden \
-                for watch unless the WatchList feature gate is enabled";
-    let status = json!({
-        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "reason": "Invalid",
-        "message": said, "code": 422,
-    });
-    let answer = Response::builder().status(StatusCode::UNPROCESSABLE_ENTITY);
-    answer.body(Body::from(status.to_string().into_bytes())).map_err(io::Error::other)
 }
 
 /// A manifest becomes Ready, and its Secret is watched.
