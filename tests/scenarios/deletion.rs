@@ -23,9 +23,11 @@ const MINUTE: Duration = Duration::from_mins(1);
 /// "Done within 30 s of the bank's return" (L4).
 const RETURNED: Duration = Duration::from_secs(30);
 
+/// The garbage collector takes half a minute for a Secret, and more on a busy machine.
+const LONGEST: Duration = Duration::from_mins(7);
+
 pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
-    scenarios!(stage, "deletion":
-        the_policy_that_stands_when_the_manifest_goes_decides,
+    let mut trials = scenarios!(stage, "deletion":
         a_change_to_retain_while_it_is_deleted_lets_it_go_without_a_call,
         a_change_to_cancel_while_it_is_deleted_comes_too_late,
         an_adopted_client_is_not_cancelled_by_a_wrong_confirmation,
@@ -39,7 +41,15 @@ pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
         a_deletion_that_nobody_saw_is_made_good,
         in_a_namespace_that_took_its_grant_back_the_open_session_serves,
         in_a_namespace_that_took_its_grant_back_it_is_given_up_without_a_session,
-    )
+    );
+    let slow = "the_policy_that_stands_when_the_manifest_goes_decides";
+    trials.push(stage.scenario_within(
+        "deletion",
+        slow,
+        LONGEST,
+        the_policy_that_stands_when_the_manifest_goes_decides,
+    ));
+    trials
 }
 
 fn at_the_bank(world: &World, user: u64) -> Vec<ClientStatus> {
@@ -89,13 +99,13 @@ async fn the_policy_that_stands_when_the_manifest_goes_decides(world: Arc<World>
 
 /// The claim is freed; the Secret is collected, see `ending`.
 async fn until_let_go(world: &World) -> Outcome {
-    for _ in 0..900 {
+    for _ in 0..1500 {
         if world.secret_if_any("my-app").await?.is_none() && world.claims().await?.is_empty() {
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    Err("after a minute and a half there is still the Secret or the claim".into())
+    Err("after two and a half minutes there is still the Secret or the claim".into())
 }
 
 /// The way out while the bank is away: no call, and the manifest goes (D6).
