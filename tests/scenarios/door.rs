@@ -32,7 +32,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// "Granting heals in at most 10 s".
 const GRANTED: Duration = Duration::from_secs(10);
 /// Seconds that a watch lives.
-const A_WATCH: u32 = 290;
+const A_WATCH: u32 = 50;
 const A_SHORT_WATCH: u32 = 2;
 /// Somebody without rights on this machine, so that it can be told whose the process's files are.
 const NOBODY: u32 = 65_532;
@@ -104,7 +104,7 @@ async fn a_grant_that_is_taken_back_is_told_when_the_watch_runs_out(world: Arc<W
     operator.stop().await
 }
 
-/// The same request; a watch on Secrets that would go on for the 290 seconds that operations.md speaks of is cut short.
+/// The same request; a watch on Secrets that would go on for the 50 seconds that operations.md speaks of is cut short.
 fn hurried(mut request: Request<Body>) -> Result<Request<Body>, BoxError> {
     let uri = request.uri().to_string();
     if uri.contains("/secrets?") && uri.contains("watch=true") {

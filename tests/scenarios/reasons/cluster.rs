@@ -51,7 +51,7 @@ async fn rights_taken_away_while_it_runs_are_named_and_their_return_heals_within
     }
 
     let object = world.apply_reason(&world.manifest("my-app", &json!({})), "Forbidden").await?;
-    ensure_says(&object, &["cannot get", "secrets", &world.operator_namespace, "Install the RBAC of this version"])?;
+    ensure_says(&object, &["cannot ", "secrets", &world.operator_namespace, "Install the RBAC of this version"])?;
     ensure_eq(&condition(&object, "Stalled")["status"], &json!("True"), "Stalled")?;
     ensure_eq(world.sandbox.mutations().len(), 0, "changes at the bank")?;
 
