@@ -25,6 +25,7 @@ where
 }
 
 /// The API server behind `inner` as if it streamed no lists: what there is comes in pages, and watches after it.
+#[must_use]
 pub fn without_streams(inner: Client) -> Client {
     let namespace = inner.default_namespace().to_owned();
     let service = tower::service_fn(move |request: Request<Body>| {
