@@ -8,10 +8,14 @@ use std::{
     time::Duration,
 };
 
+use futures::channel::mpsc;
 use jiff::Timestamp;
 use kube::{
     Api, Client, ResourceExt,
-    runtime::{events::Recorder, reflector::Store},
+    runtime::{
+        events::Recorder,
+        reflector::{ObjectRef, Store},
+    },
 };
 use secrecy::SecretString;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
@@ -123,6 +127,7 @@ pub(crate) struct Operator {
     pub(crate) leadership: Arc<Leadership>,
     /// True once the process was told to end.
     pub(crate) stopped: watch::Receiver<bool>,
+    pub(crate) deleted: mpsc::UnboundedSender<()>,
     pub(crate) windows: Windows,
     /// Shows that no pass takes for ever.
     pub(crate) workers: Work,
@@ -149,6 +154,8 @@ pub(crate) struct Signals {
     pub(crate) leadership: Arc<Leadership>,
     /// True once the process was told to end.
     pub(crate) stopped: watch::Receiver<bool>,
+    /// Asks for a sweep.
+    pub(crate) deleted: mpsc::UnboundedSender<()>,
 }
 
 impl Operator {
@@ -160,7 +167,7 @@ impl Operator {
         waker: Waker,
     ) -> Arc<Self> {
         let Seams { client, clock, telemetry, banks } = seams;
-        let Signals { leadership, stopped } = signals;
+        let Signals { leadership, stopped, deleted } = signals;
         let reporter = kube::runtime::events::Reporter { controller: api::GROUP.to_owned(), instance: None };
         for environment in Environment::ALL {
             telemetry.metrics.knows_environment(environment.as_str());
@@ -178,6 +185,7 @@ impl Operator {
             memories: Mutex::default(),
             leadership,
             stopped,
+            deleted,
             config,
             clock,
             telemetry,
@@ -193,6 +201,16 @@ impl Operator {
         self.memories.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.contexts.forget_all().await;
         self.windows.begin(self.clock.monotonic()).await;
+    }
+
+    /// An object that went while a pass held its claim: the claim may be younger than the sweep that its deletion
+    /// asked for.
+    pub(crate) fn sweep_if_gone(&self, object: &BunqOAuthClient) {
+        let known = self.store.get(&ObjectRef::from_obj(object));
+        if known.is_none_or(|known| known.uid() != object.uid()) {
+            // It fails only while the process ends.
+            let _ = self.deleted.unbounded_send(());
+        }
     }
 
     /// Whether the next effect may begin; asked between any two of them (`F10`).

@@ -118,7 +118,12 @@ async fn one_pass(operator: Arc<Operator>, known: Arc<BunqOAuthClient>) -> Outco
         end => end,
     };
     operator.keep(&pass, &end);
-    conclude(&operator, &api, pass, end).await
+    let has_claim = pass.claim.is_some();
+    let outcome = conclude(&operator, &api, pass, end).await;
+    if has_claim {
+        operator.sweep_if_gone(&known);
+    }
+    outcome
 }
 
 /// The first visit is visible at once: all conditions, not yet known (C03). Whether this was it.

@@ -107,12 +107,12 @@ pub async fn run(
     let (store, writer) = reflector::store();
     let (waker, wanted) = Waker::new();
     let (deleted, deletions) = mpsc::unbounded();
-    let objects = objects(&config, &client, writer, ready, deleted);
+    let objects = objects(&config, &client, writer, ready, deleted.clone());
     let is_electing = config.leader_elect;
     let operator = Operator::new(
         config,
         Seams { client: client.clone(), clock: Arc::clone(&clock), telemetry: telemetry.clone(), banks },
-        Signals { leadership: Arc::clone(&leadership), stopped: stopped.clone() },
+        Signals { leadership: Arc::clone(&leadership), stopped: stopped.clone(), deleted },
         store.clone(),
         waker,
     );
