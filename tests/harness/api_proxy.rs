@@ -7,7 +7,7 @@ use std::{
     convert::Infallible,
     fmt,
     net::{Ipv4Addr, SocketAddr},
-    path::Path,
+    path::{Path, PathBuf},
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -91,9 +91,10 @@ impl ApiProxy {
         Ok(Self { address, ca_pem: identity.ca_pem, desk, task })
     }
 
-    /// Writes a kubeconfig that leads through the proxy, and is like `original` in everything else.
-    pub fn lead_through(&self, original: &Path, folder: &Path) -> Outcome<std::path::PathBuf> {
-        let (ca_file, path) = (folder.join("proxy-ca.pem"), folder.join("proxied.kubeconfig"));
+    /// Writes a kubeconfig that leads through the proxy, and is like `original` in everything else. It stands beside
+    /// that one: it holds the token, too, so it does not belong where the worlds keep what was said.
+    pub fn lead_through(&self, original: &Path) -> Outcome<PathBuf> {
+        let (ca_file, path) = (original.with_extension("proxy-ca.pem"), original.with_extension("proxied.kubeconfig"));
         std::fs::write(&ca_file, &self.ca_pem)?;
         let mut kubeconfig: Value = serde_yaml_ng::from_str(&std::fs::read_to_string(original)?)?;
         kubeconfig["clusters"][0]["cluster"] =

@@ -13,7 +13,7 @@ impl World {
 
     /// Starts the operator as a process that knows the proxy only, and waits until it is ready.
     pub async fn start_operator_through(&self, proxy: &ApiProxy) -> Outcome {
-        let kubeconfig = proxy.lead_through(&self.kubeconfig, self.folder())?;
+        let kubeconfig = proxy.lead_through(&self.kubeconfig)?;
         let log = self.folder().join("operator.log");
         let started = OperatorProcess::start(&self.operator_args(), &[], &kubeconfig, &log).await?;
         *self.operator.lock().await = Some(started);
@@ -22,7 +22,7 @@ impl World {
 
     /// A client with the operator's rights that knows the proxy only.
     pub async fn client_through(&self, proxy: &ApiProxy) -> Outcome<Client> {
-        let kubeconfig = proxy.lead_through(&self.kubeconfig, self.folder())?;
+        let kubeconfig = proxy.lead_through(&self.kubeconfig)?;
         Ok(self.bench.control_plane().client_for(&kubeconfig).await?)
     }
 }
