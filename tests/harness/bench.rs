@@ -30,6 +30,7 @@ pub struct Bench {
     deployment: Deployment,
     admin: kube::Client,
     folder: PathBuf,
+    kind: &'static str,
     worlds: AtomicU64,
     sandboxes: Mutex<Vec<Sandbox>>,
     planted: Mutex<Vec<String>>,
@@ -48,9 +49,9 @@ impl Bench {
     }
 
     /// One more control plane, for what would disturb everybody else's; its worlds keep what was
-    /// said where the others do.
+    /// said where the others do, under names of their own.
     pub async fn another(&self) -> Outcome<Self> {
-        Self::in_folder(self.folder.clone()).await
+        Ok(Self { kind: "alone-", ..Self::in_folder(self.folder.clone()).await? })
     }
 
     async fn in_folder(folder: PathBuf) -> Outcome<Self> {
@@ -69,6 +70,7 @@ impl Bench {
             deployment,
             admin,
             folder,
+            kind: "",
             worlds: AtomicU64::new(0),
             sandboxes: Mutex::default(),
             planted: Mutex::default(),
@@ -102,7 +104,7 @@ impl Bench {
     /// A name that no other world of this run has; it can be part of a namespace's.
     pub fn name_a_world(&self, story: &str) -> String {
         let number = self.worlds.fetch_add(1, Ordering::Relaxed) + 1;
-        format!("{}-{number}", story.replace('_', "-"))
+        format!("{}-{}{number}", story.replace('_', "-"), self.kind)
     }
 
     /// How many worlds there were.

@@ -20,16 +20,6 @@ pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
     stories.iter().flat_map(|story| story(stage)).collect()
 }
 
-/// Waits until it is so; tells how long that took.
-async fn until(what: &str, within: Duration, is_so: impl Fn() -> bool) -> Outcome<Duration> {
-    let since = Instant::now();
-    while !is_so() {
-        ensure(since.elapsed() < within, || format!("{what}: not within {within:?}"))?;
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-    Ok(since.elapsed())
-}
-
 /// Waits until the operator has logged these words.
 async fn until_logged(world: &World, words: &str, within: Duration) -> Outcome {
     let since = Instant::now();

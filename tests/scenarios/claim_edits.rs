@@ -12,7 +12,7 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use testbed::{
     harness::{
-        Outcome, World, ensure, ensure_eq,
+        Outcome, World, ensure, ensure_eq, until,
         world::{condition, is_ready},
     },
     sandbox::{Fault, FaultKind, User, behaviour::SecondClient},
@@ -21,6 +21,7 @@ use testbed::{
 use crate::stage::{Stage, scenarios};
 
 const CREATE: &str = "user/{u}/oauth-client$";
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How late an answer comes while the claim is being spoilt.
 const LATE: Duration = Duration::from_secs(2);
 
@@ -107,7 +108,7 @@ async fn a_claim_deleted_while_the_client_is_made_costs_no_second_client(world: 
     world.start_operator().await?;
     world.apply(&world.manifest("my-app", &json!({}))).await?;
     let is_made = || world.sandbox.with(|bank| bank.clients_of(user.id).len()) == 1;
-    until("the client was made", is_made).await?;
+    until("the client is made", PATIENCE, is_made).await?;
 
     claims(&world).delete(&claim_of(&user), &DeleteParams::default()).await?;
     world.ready("my-app").await?;
@@ -125,24 +126,13 @@ async fn a_claim_deleted_while_a_url_is_registered_costs_no_second_url(world: Ar
     let added = "https://myapp.com/added";
     world.apply(&world.manifest("my-app", &json!({"additionalRedirectUrls": [added]}))).await?;
     let is_added = || world.sandbox.with(|bank| bank.urls_of(id)).iter().any(|url| url == added);
-    until("the URL was registered", is_added).await?;
+    until("the URL is registered", PATIENCE, is_added).await?;
 
     claims(&world).delete(&claim_of(&user), &DeleteParams::default()).await?;
     world.ready("my-app").await?;
 
     ensure_eq(world.sandbox.with(|bank| bank.urls_of(id)).len(), 2, "redirect URLs")?;
     ensure_eq(world.sandbox.mutations().len(), 1, "changes at the bank")
-}
-
-/// Waits for something at the bank.
-async fn until(what: &str, holds: impl Fn() -> bool) -> Outcome {
-    for _ in 0..3000 {
-        if holds() {
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    Err(format!("after half a minute it was not so that {what}").into())
 }
 
 /// Whoever stands in the claim is the owner, also if a person wrote it there (S3).

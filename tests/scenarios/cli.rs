@@ -53,6 +53,11 @@ const WAITING: &str = "waiting: ";
 
 /// Runs the operator in a place without any cluster; one that waits for it is told to end.
 async fn operator(args: &[&str]) -> Outcome<Answer> {
+    operator_waiting(args, Duration::ZERO).await
+}
+
+/// The same, and it waits for so long.
+async fn operator_waiting(args: &[&str], wait: Duration) -> Outcome<Answer> {
     let folder = tempfile::tempdir()?;
     let kubeconfig = folder.path().join("kubeconfig");
     fs::write(&kubeconfig, NO_CLUSTER)?;
@@ -73,8 +78,7 @@ async fn operator(args: &[&str]) -> Outcome<Answer> {
             stderr.push_str(&line);
             stderr.push('\n');
             if is_waiting {
-                // Twice the time between two questions: it says so once.
-                tokio::time::sleep(Duration::from_secs(2)).await;
+                tokio::time::sleep(wait).await;
                 let id =
                     child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)).ok_or("it ended while it waited")?;
                 kill_process(id, Signal::TERM)?;
@@ -142,7 +146,8 @@ async fn help_names_every_flag() -> Outcome {
 
 /// F44.
 async fn without_a_cluster_it_waits_and_says_so_once() -> Outcome {
-    let answer = operator(&["run", "--http-address", "127.0.0.1:0"]).await?;
+    let several_questions = Duration::from_secs(3);
+    let answer = operator_waiting(&["run", "--http-address", "127.0.0.1:0"], several_questions).await?;
     ensure_eq(answer.code, Some(0), "the exit code when it is told to end")?;
     let said: Vec<&str> = answer.stderr.lines().filter(|line| line.contains(WAITING)).collect();
     ensure(said.len() == 1 && said[0].contains("API server cannot be reached"), || format!("it says {said:?}"))

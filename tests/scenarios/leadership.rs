@@ -16,6 +16,7 @@ use testbed::{
     harness::{
         Outcome, World, ensure, ensure_eq,
         replica::{RELEASED, Replica},
+        until,
         world::Member,
     },
     sandbox::{Fault, FaultKind},
@@ -129,7 +130,7 @@ async fn a_leader_that_is_killed_is_followed_once_its_lease_has_ended(world: Arc
     let member = world.join(0).await?;
     world.ready(&member.name).await?;
     let another = world.join(1).await?;
-    until(|| asked(&world, "POST", "user/{u}/oauth-client$") == 2).await?;
+    until("two creations", PATIENCE, || asked(&world, "POST", "user/{u}/oauth-client$") == 2).await?;
 
     leader.kill9().await?;
     let since = std::time::Instant::now();
@@ -155,7 +156,7 @@ async fn a_lease_that_is_deleted_is_taken_again_by_one_of_them(world: Arc<World>
         world.ready_within(&member.name, PATIENCE).await?;
         world.ensure_one_client_with_its_pair(&member).await?;
     }
-    until(|| first.leads() != second.leads()).await
+    until("one leader", PATIENCE, || first.leads() != second.leads()).await.map(drop)
 }
 
 /// F11.
@@ -164,7 +165,7 @@ async fn a_lease_that_is_edited_by_hand_stops_the_leader_and_locks_nobody_out(wo
     let edit = json!({"spec": {"holderIdentity": "somebody", "leaseDurationSeconds": 5}});
     leases(&world).patch(LEASE_NAME, &PatchParams::default(), &Patch::Merge(edit)).await?;
 
-    until(|| !first.leads()).await?;
+    until("the end of the term", PATIENCE, || !first.leads()).await?;
     let since = std::time::Instant::now();
     let member = world.join(0).await?;
     world.ready_within(&member.name, PATIENCE).await?;
@@ -181,7 +182,7 @@ async fn paused_amid(world: Arc<World>, method: &'static str, template: &'static
     world.sandbox.inject(Fault::new(method, template, SLOW));
     let urls = json!({"additionalRedirectUrls": ["https://second.example/callback"]});
     let member: Member = world.join_with(0, &urls).await?;
-    until(|| asked(&world, method, template) > 0).await?;
+    until(template, PATIENCE, || asked(&world, method, template) > 0).await?;
 
     leader.process().signal(Signal::STOP)?;
     let paused = std::time::Instant::now();
@@ -212,13 +213,4 @@ fn asked(world: &World, method: &str, template: &str) -> usize {
         None => found.starts_with(template),
     };
     world.sandbox.calls().iter().filter(|call| call.method == method && fits(call.template)).count()
-}
-
-async fn until(fits: impl Fn() -> bool) -> Outcome {
-    let since = std::time::Instant::now();
-    while !fits() {
-        ensure(since.elapsed() < PATIENCE, || format!("it did not come to pass within {PATIENCE:?}"))?;
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-    Ok(())
 }

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use libtest_mimic::Trial;
 use serde_json::json;
 use testbed::{
-    harness::{Outcome, World, ensure, ensure_eq, windows::ensure_every_window_was_kept, world::is_ready},
+    harness::{Outcome, World, ensure, ensure_eq, until, windows::ensure_every_window_was_kept, world::is_ready},
     sandbox::{Fault, FaultKind},
 };
 
@@ -16,7 +16,6 @@ use crate::stage::{Stage, scenarios};
 /// Sessions are more than 30 s apart, and one of six is lost.
 const LONGEST: Duration = Duration::from_mins(8);
 const PATIENCE: Duration = Duration::from_mins(6);
-const LOOK_EVERY: Duration = Duration::from_millis(2);
 const USERS: usize = 5;
 const SESSIONS: (&str, &str) = ("POST", "session-server");
 const READS: (&str, &str) = ("GET", "user/{u}/oauth-client/{c}");
@@ -47,7 +46,7 @@ async fn killed_amid_five_registrations_it_keeps_every_window_of_the_bank(world:
     let users = world.crowd(USERS).await?;
     world.start_operator_within_limits(&world.sandbox, &[]).await?;
 
-    until(|| asked(&world, SESSIONS) == 3).await?;
+    until("three sessions", PATIENCE, || asked(&world, SESSIONS) == 3).await?;
     restart(&world).await?;
 
     // A process that has just begun reads every client once; the next one begins in the same window.
@@ -57,7 +56,7 @@ async fn killed_amid_five_registrations_it_keeps_every_window_of_the_bank(world:
     for _ in 0..3 {
         let before = asked(&world, READS);
         restart(&world).await?;
-        until(|| asked(&world, READS) > before).await?;
+        until("another reading", PATIENCE, || asked(&world, READS) > before).await?;
     }
 
     for user in &users {
@@ -124,12 +123,4 @@ async fn ready(world: &World) -> Outcome<usize> {
 async fn restart(world: &World) -> Outcome {
     world.kill_operator().await?;
     world.start_operator_within_limits(&world.sandbox, &[]).await
-}
-
-/// Waits for a state of the bank; the scenario's own time limit ends it.
-async fn until(is_so: impl Fn() -> bool) -> Outcome {
-    while !is_so() {
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-    Ok(())
 }

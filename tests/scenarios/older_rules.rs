@@ -7,10 +7,9 @@ use kube::api::{DynamicObject, PostParams};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use testbed::harness::{
-    Bench, Outcome, World, deployment, ensure, ensure_eq,
+    Outcome, World, deployment, ensure, ensure_eq,
     world::{condition, ready_reason},
 };
-use tokio::time::timeout;
 
 use crate::stage::Stage;
 
@@ -18,29 +17,17 @@ const LONGEST: Duration = Duration::from_mins(3);
 const DEFINITION: &str = "bunqoauthclients.bunq-operator.io";
 
 pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
-    vec![stage.with_bench(
+    let name = "a_manifest_stored_under_older_rules_is_told_which_field_to_mend";
+    vec![stage.scenario_alone(
         "older_rules",
-        "a_manifest_stored_under_older_rules_is_told_which_field_to_mend",
+        name,
+        LONGEST,
         a_manifest_stored_under_older_rules_is_told_which_field_to_mend,
     )]
 }
 
-async fn a_manifest_stored_under_older_rules_is_told_which_field_to_mend(bench: Arc<Bench>) -> Outcome {
-    let is_ours = bench.control_plane().audit_log().is_some();
-    ensure(is_ours, || "a cluster of yours keeps its definition".to_owned())?;
-    let own = Arc::new(bench.another().await?);
-    let world = World::new(Arc::clone(&own), "older_rules").await?;
-    bench.remember_bank(world.sandbox.clone());
-    let played = timeout(LONGEST, play(Arc::clone(&world))).await;
-    let played = played.unwrap_or_else(|_| Err(format!("it did not end within {LONGEST:?}").into()));
-    let finished = world.finish(played).await;
-    drop(world);
-    let own = Arc::into_inner(own).ok_or("somebody still uses the control plane")?;
-    finished.and(own.stop().await)
-}
-
 /// It is read, and told what is wrong; nothing else about it keeps it from being mended (F39).
-async fn play(world: Arc<World>) -> Outcome {
+async fn a_manifest_stored_under_older_rules_is_told_which_field_to_mend(world: Arc<World>) -> Outcome {
     world.user().await?;
     let broken = json!({"redirectUrl": "http://shop.example/callback"});
     install(&world, without_rules).await?;

@@ -11,6 +11,7 @@ use testbed::{
     harness::{
         Outcome, World, ensure, ensure_eq,
         replica::{RELEASED, Replica, Said},
+        until,
     },
     sandbox::{Call, Fault, FaultKind},
 };
@@ -18,7 +19,6 @@ use testbed::{
 use crate::stage::{Stage, scenarios};
 
 const PATIENCE: Duration = Duration::from_secs(30);
-const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// The bank takes so long for an answer.
 const ANSWER: Duration = Duration::from_secs(2);
 const CREATION: &str = "user/{u}/oauth-client";
@@ -42,7 +42,7 @@ async fn told_to_end_amid_a_creation_it_takes_the_answer_in_and_begins_nothing_m
     let replica = alone(&world).await?;
     world.sandbox.inject(Fault::new("POST", &format!("{CREATION}$"), FaultKind::DelayReply(ANSWER)));
     let member = world.join(0).await?;
-    until(|| asked(&world, CREATION) == 1).await?;
+    until("a creation", PATIENCE, || asked(&world, CREATION) == 1).await?;
     let log = replica.log_file().to_owned();
 
     replica.stop().await?;
@@ -67,7 +67,7 @@ async fn told_to_end_under_load_it_ends_in_order_and_the_next_one_finishes(world
     let replica = alone(&world).await?;
     world.sandbox.inject(Fault::new("*", "", FaultKind::DelayReply(Duration::from_millis(200))).forever());
     let members = world.crowd(BUSY).await?;
-    until(|| asked(&world, CREATION) >= BUSY / 4).await?;
+    until("a quarter of the creations", PATIENCE, || asked(&world, CREATION) >= BUSY / 4).await?;
     let log = replica.log_file().to_owned();
 
     replica.stop().await?;
@@ -90,11 +90,11 @@ async fn told_twice_it_ends_at_once(world: Arc<World>) -> Outcome {
     let silence = FaultKind::Silence(Duration::from_secs(20));
     world.sandbox.inject(Fault::new("POST", &format!("{CREATION}$"), silence));
     world.join(0).await?;
-    until(|| world.sandbox.waiting_faults() == 0).await?;
+    until("a call that gets no answer", PATIENCE, || world.sandbox.waiting_faults() == 0).await?;
 
     let since = Instant::now();
     replica.process().signal(Signal::TERM)?;
-    until(|| replica.said().has_said("stopping")).await?;
+    until("a word about stopping", PATIENCE, || replica.said().has_said("stopping")).await?;
     replica.process().signal(Signal::TERM)?;
     let status = replica.ended().await?;
 
@@ -109,13 +109,4 @@ fn is_creation(call: &Call) -> bool {
 
 fn asked(world: &World, template: &str) -> usize {
     world.sandbox.calls().iter().filter(|call| call.method == "POST" && call.template == template).count()
-}
-
-async fn until(fits: impl Fn() -> bool) -> Outcome {
-    let since = Instant::now();
-    while !fits() {
-        ensure(since.elapsed() < PATIENCE, || format!("it did not come to pass within {PATIENCE:?}"))?;
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-    Ok(())
 }

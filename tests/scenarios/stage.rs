@@ -3,7 +3,7 @@
 use std::{fmt::Display, future::Future, sync::Arc, time::Duration};
 
 use libtest_mimic::{Failed, Trial};
-use testbed::harness::{Bench, Outcome, World, chain};
+use testbed::harness::{Bench, Outcome, World, chain, ensure};
 use tokio::{
     runtime::{Builder, Runtime},
     sync::OnceCell,
@@ -55,11 +55,30 @@ impl Stage {
     where
         Play: Future<Output = Outcome> + Send,
     {
+        self.with_bench(story, name, move |bench| play_in(bench, story, longest, play))
+    }
+
+    /// A scenario on a control plane of its own, for what would disturb everybody else's.
+    pub(crate) fn scenario_alone<Play>(
+        &self,
+        story: &'static str,
+        name: &str,
+        longest: Duration,
+        play: impl FnOnce(Arc<World>) -> Play + Send + 'static,
+    ) -> Trial
+    where
+        Play: Future<Output = Outcome> + Send,
+    {
         self.with_bench(story, name, move |bench| async move {
-            let world = World::new(bench, story).await?;
-            let played = timeout(longest, play(Arc::clone(&world))).await;
-            let played = played.unwrap_or_else(|_| Err(format!("it did not end within {longest:?}").into()));
-            world.finish(played).await
+            let is_ours = bench.control_plane().audit_log().is_some();
+            ensure(is_ours, || "there is no second one beside a cluster of yours".to_owned())?;
+            let own = Arc::new(bench.another().await?);
+            let finished = play_in(Arc::clone(&own), story, longest, play).await;
+            for secret in own.secrets() {
+                bench.plant(secret);
+            }
+            let own = Arc::into_inner(own).ok_or("somebody still uses the control plane")?;
+            finished.and(own.stop().await)
         })
     }
 
@@ -107,6 +126,22 @@ impl Stage {
         let bench = Arc::into_inner(bench).ok_or("a scenario still plays: its control plane ends with this process")?;
         self.runtime.block_on(bench.stop()).map_err(|error| chain(error.as_ref()))
     }
+}
+
+/// Plays in a new world, and ends it.
+async fn play_in<Play>(
+    bench: Arc<Bench>,
+    story: &str,
+    longest: Duration,
+    play: impl FnOnce(Arc<World>) -> Play,
+) -> Outcome
+where
+    Play: Future<Output = Outcome>,
+{
+    let world = World::new(bench, story).await?;
+    let played = timeout(longest, play(Arc::clone(&world))).await;
+    let played = played.unwrap_or_else(|_| Err(format!("it did not end within {longest:?}").into()));
+    world.finish(played).await
 }
 
 /// Tells a count that people want to know.

@@ -7,8 +7,7 @@ use std::{
 
 use libtest_mimic::Trial;
 use serde_json::json;
-use testbed::harness::{Bench, Outcome, World, ensure, ensure_eq, world::Member};
-use tokio::time::timeout;
+use testbed::harness::{Outcome, World, ensure, ensure_eq, world::Member};
 
 use super::CLIENTS;
 use crate::stage::{Stage, report};
@@ -23,25 +22,13 @@ const SOON: Duration = Duration::from_secs(10);
 const LATER: Duration = Duration::from_mins(1);
 
 pub(super) fn trials(stage: &Stage) -> Vec<Trial> {
-    vec![stage.with_bench(
+    let name = "restarted_twenty_times_it_is_found_again_and_nothing_is_created_twice";
+    vec![stage.scenario_alone(
         "api_server",
-        "restarted_twenty_times_it_is_found_again_and_nothing_is_created_twice",
+        name,
+        LONGEST,
         restarted_twenty_times_it_is_found_again_and_nothing_is_created_twice,
     )]
-}
-
-async fn restarted_twenty_times_it_is_found_again_and_nothing_is_created_twice(bench: Arc<Bench>) -> Outcome {
-    let is_ours = bench.control_plane().audit_log().is_some();
-    ensure(is_ours, || "a cluster of yours is never restarted".to_owned())?;
-    let own = Arc::new(bench.another().await?);
-    let world = World::new(Arc::clone(&own), "restarts").await?;
-    bench.remember_bank(world.sandbox.clone());
-    let played = timeout(LONGEST, play(Arc::clone(&world))).await;
-    let played = played.unwrap_or_else(|_| Err(format!("it did not end within {LONGEST:?}").into()));
-    let finished = world.finish(played).await;
-    drop(world);
-    let own = Arc::into_inner(own).ok_or("somebody still uses the control plane")?;
-    finished.and(own.stop().await)
 }
 
 fn url(member: usize, round: usize) -> String {
@@ -49,7 +36,7 @@ fn url(member: usize, round: usize) -> String {
 }
 
 /// F14: an edit right before each restart, one right after it, and the versions in between are forgotten.
-async fn play(world: Arc<World>) -> Outcome {
+async fn restarted_twenty_times_it_is_found_again_and_nothing_is_created_twice(world: Arc<World>) -> Outcome {
     let members = world.crowd(MEMBERS).await?;
     world.start_operator().await?;
     for member in &members {

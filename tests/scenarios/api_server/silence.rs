@@ -11,11 +11,11 @@ use serde_json::json;
 use testbed::harness::{
     Outcome, World,
     api_proxy::{Asked, Trouble},
-    ensure, ensure_eq,
+    ensure, ensure_eq, until,
     world::Member,
 };
 
-use super::{CLIENTS, until, until_logged};
+use super::{CLIENTS, until_logged};
 use crate::stage::{Stage, report, scenarios};
 
 const LONGEST: Duration = Duration::from_mins(6);
