@@ -27,9 +27,13 @@ impl CountRequests {
 }
 
 fn host_and_port(server: &Uri) -> String {
+    format!("{}:{}", server.host().unwrap_or_default(), port(server))
+}
+
+/// The port of a server, also if its URL leaves it out.
+pub(super) fn port(server: &Uri) -> u16 {
     let default = if server.scheme_str() == Some("http") { 80 } else { 443 };
-    let port = server.port_u16().unwrap_or(default);
-    format!("{}:{port}", server.host().unwrap_or_default())
+    server.port_u16().unwrap_or(default)
 }
 
 impl<S> Layer<S> for CountRequests {

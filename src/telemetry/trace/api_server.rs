@@ -9,6 +9,8 @@ use tower::{Layer, Service};
 use tracing::{Instrument, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
+use crate::telemetry::rest_client;
+
 /// Puts a span around each request that a traced pass makes; watches and what else runs outside of
 /// passes have none.
 #[derive(Clone, Debug)]
@@ -81,7 +83,7 @@ fn span<B>(request: &Request<B>, server: &Uri) -> Span {
         http.request.method = method,
         url.template = template,
         server.address = server.host(),
-        server.port = server.port_u16().unwrap_or(443),
+        server.port = rest_client::port(server),
         http.response.status_code = tracing::field::Empty,
         error.type = tracing::field::Empty,
         otel.status_code = tracing::field::Empty,
