@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
     Api, Client,
-    api::{DeleteParams, ListParams, ObjectMeta, PostParams, Preconditions},
+    api::{DeleteParams, ObjectMeta, PostParams, Preconditions},
 };
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,7 @@ use super::{
     context_secret::{LABEL_PART, labels},
     error::Stop,
     kube_call::{KubeCall, absent, failed_with, kube_call},
+    pages,
 };
 use crate::{api::BunqOAuthClient, bunq::Environment, plan::Journal};
 
@@ -163,10 +164,12 @@ impl Claims {
     }
 
     async fn list(&self, selector: &str) -> Result<Vec<Claim>, Stop> {
-        let params = ListParams::default().labels(selector);
-        let list = kube_call(KubeCall::ListClaims, || format!("in {}", self.namespace), self.api.list(&params)).await?;
+        let list = |params| async move { self.api.list(&params).await };
+        let mut claims = Vec::new();
         // One that cannot be read keeps nobody else from theirs; its owner is told by `get`.
-        Ok(list.items.iter().filter_map(|map| Claim::read(map).ok()).collect())
+        let take = |map: ConfigMap| claims.extend(Claim::read(&map).ok());
+        pages::each(KubeCall::ListClaims, &self.namespace, selector, list, take).await?;
+        Ok(claims)
     }
 
     fn locate(&self, name: &str) -> String {

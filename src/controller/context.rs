@@ -132,7 +132,7 @@ pub(crate) struct Operator {
     /// Shows that no pass takes for ever.
     pub(crate) workers: Work,
     bank_slots: Semaphore,
-    memories: Mutex<HashMap<String, Memory>>,
+    memories: Mutex<HashMap<String, Box<Memory>>>,
 }
 
 /// One bank per environment.

@@ -8,21 +8,19 @@ use std::{
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
-use kube::{
-    Api,
-    api::{ListParams, PostParams},
-};
+use kube::{Api, ResourceExt, api::PostParams, core::PartialObjectMeta};
 use tokio::sync::Mutex;
 
 use super::{
     context_secret::{self, LABEL_PART, PART_CONTEXT, Stored},
     error::Stop,
     kube_call::{KubeCall, absent, failed_with, kube_call},
+    pages,
 };
 use crate::bunq::{ApiKey, Environment, KeyPair, ServerKey};
 
-/// Contexts hold keys: never many of them in memory at once.
-const PAGE: u32 = 50;
+/// Contexts hold keys: never many of them in memory at once. One that was dropped is read again.
+const IN_MEMORY: usize = 64;
 
 /// One context. Locked by whoever works on it: everybody else with the same key waits (`F18`).
 pub(crate) struct Entry {
@@ -37,8 +35,6 @@ pub(crate) struct Entry {
     loaded: bool,
     /// The parsed key pair and server key of `stored`.
     pub(crate) keys: Option<Keys>,
-    /// When it was last asked for.
-    pub(crate) used_at: Option<Timestamp>,
 }
 
 /// What signs and verifies.
@@ -48,11 +44,16 @@ pub(crate) struct Keys {
     pub(crate) server: Option<ServerKey>,
 }
 
+/// By name.
+type Entries = HashMap<String, Arc<Mutex<Entry>>>;
+
 /// All contexts of this process.
 pub(crate) struct ContextStore {
     api: Api<Secret>,
     namespace: String,
-    entries: Mutex<HashMap<String, Arc<Mutex<Entry>>>>,
+    entries: Mutex<Entries>,
+    /// When each was last asked for, those that were dropped from memory included.
+    uses: StdMutex<HashMap<String, Timestamp>>,
     /// The names that were stored when somebody last looked at all of them.
     listed: StdMutex<Option<HashSet<String>>>,
 }
@@ -63,6 +64,7 @@ impl ContextStore {
             api: Api::namespaced(client, namespace),
             namespace: namespace.to_owned(),
             entries: Mutex::default(),
+            uses: StdMutex::default(),
             listed: StdMutex::default(),
         }
     }
@@ -75,20 +77,16 @@ impl ContextStore {
     /// The context of this name, not loaded yet.
     pub(crate) async fn named(&self, name: &str, environment: Environment) -> Arc<Mutex<Entry>> {
         let mut entries = self.entries.lock().await;
-        let entry = entries.entry(name.to_owned()).or_insert_with(|| {
-            Arc::new(Mutex::new(Entry {
-                name: name.to_owned(),
-                environment,
-                stored: Stored::default(),
-                resource_version: None,
-                known: None,
-                dirty: false,
-                loaded: false,
-                keys: None,
-                used_at: None,
-            }))
-        });
-        Arc::clone(entry)
+        if entries.len() >= IN_MEMORY && !entries.contains_key(name) {
+            make_room(&mut entries, &self.uses.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        let entry = entries.entry(name.to_owned());
+        Arc::clone(entry.or_insert_with(|| Arc::new(Mutex::new(Entry::new(name, environment)))))
+    }
+
+    /// Somebody logs in with this context.
+    pub(crate) fn use_now(&self, name: &str, now: Timestamp) {
+        self.uses.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), now);
     }
 
     /// Namespace and name, for messages.
@@ -118,32 +116,25 @@ impl ContextStore {
         self.load(entry).await
     }
 
-    /// Takes in the names of all contexts that are stored.
-    pub(crate) fn know(&self, names: HashSet<String>) {
-        self.with_listed(|listed| *listed = Some(names));
-    }
-
     fn with_listed<T>(&self, look: impl FnOnce(&mut Option<HashSet<String>>) -> T) -> T {
         look(&mut self.listed.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Every context that is stored, and the bank that it belongs to.
-    pub(crate) async fn all(&self) -> Result<Vec<(Option<Environment>, Stored)>, Stop> {
-        let mut params = ListParams::default().labels(&format!("{LABEL_PART}={PART_CONTEXT}")).limit(PAGE);
-        let mut all = Vec::new();
-        loop {
-            let located = || format!("in {}", self.namespace);
-            let page = kube_call(KubeCall::ListContexts, located, self.api.list(&params)).await?;
-            all.extend(
-                page.items
-                    .iter()
-                    .map(|secret| (context_secret::environment(secret), context_secret::from_secret(secret))),
-            );
-            match page.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => params = params.continue_token(&token),
-                None => return Ok(all),
-            }
-        }
+    /// Hands every context that is stored to `look`, with the bank that it belongs to.
+    pub(crate) async fn each(&self, mut look: impl FnMut(Option<Environment>, &Stored)) -> Result<(), Stop> {
+        let list = |params| async move { self.api.list(&params).await };
+        let take = |secret: Secret| look(context_secret::environment(&secret), &context_secret::from_secret(&secret));
+        pages::each(KubeCall::ListContexts, &self.namespace, &selector(), list, take).await
+    }
+
+    /// The names of all contexts that are stored.
+    pub(crate) async fn names(&self) -> Result<Vec<String>, Stop> {
+        let list = |params| async move { self.api.list_metadata(&params).await };
+        let mut names = Vec::new();
+        let take = |secret: PartialObjectMeta<Secret>| names.push(secret.name_any());
+        pages::each(KubeCall::ListContexts, &self.namespace, &selector(), list, take).await?;
+        self.with_listed(|listed| *listed = Some(names.iter().cloned().collect()));
+        Ok(names)
     }
 
     /// Writes the Secret if memory is ahead. Where somebody else wrote it and left its data alone, it is
@@ -163,8 +154,9 @@ impl ContextStore {
         }
         if failed_with(&written, 409) || failed_with(&written, 404) {
             entry.loaded = false;
-            self.with_listed(|listed| listed.as_mut().map(|names| names.insert(entry.name.clone())));
         }
+        // Whoever made it: a newcomer may come with the same key.
+        self.with_listed(|listed| listed.as_mut().map(|names| names.insert(entry.name.clone())));
         let written = written?;
         entry.known = Some(context_secret::fingerprint(&written));
         entry.resource_version = written.metadata.resource_version;
@@ -208,26 +200,33 @@ impl ContextStore {
         entry.loaded = false;
     }
 
-    /// Every context that this process has asked for, by name, with the time of the last use.
-    pub(crate) async fn uses(&self) -> Vec<(String, Option<Timestamp>)> {
+    /// Every context that this process has asked for, by name, with the time of the last use; those
+    /// that are gone are left out.
+    pub(crate) async fn uses(&self, now: Timestamp) -> HashMap<String, Timestamp> {
         let entries = self.entries.lock().await;
-        let mut uses = Vec::with_capacity(entries.len());
-        for (name, entry) in entries.iter() {
-            // A context in use right now needs no time.
-            uses.push((name.clone(), entry.try_lock().ok().and_then(|entry| entry.used_at)));
-        }
+        let mut uses = {
+            let mut uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_listed =
+                |name: &String| self.with_listed(|listed| listed.as_ref().is_none_or(|names| names.contains(name)));
+            uses.retain(|name, _| entries.contains_key(name) || is_listed(name));
+            uses.clone()
+        };
+        let is_in_use = |entry: &Arc<Mutex<Entry>>| entry.try_lock().is_err();
+        uses.extend(entries.iter().filter(|(_, entry)| is_in_use(entry)).map(|(name, _)| (name.clone(), now)));
         uses
     }
 
     /// Drops every context from memory: another process may have written them.
     pub(crate) async fn forget_all(&self) {
         self.entries.lock().await.clear();
+        self.uses.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.with_listed(|listed| *listed = None);
     }
 
     /// Drops a context from memory.
     pub(crate) async fn forget(&self, name: &str) {
         self.entries.lock().await.remove(name);
+        self.uses.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 }
 
@@ -241,11 +240,40 @@ enum Look {
     Other,
 }
 
+/// Drops whoever was asked for longest ago, unless somebody works on it or it holds what could not be written.
+fn make_room(entries: &mut Entries, uses: &HashMap<String, Timestamp>) {
+    let is_idle = |entry: &Arc<Mutex<Entry>>| {
+        // Nobody can ask for it meanwhile: whoever does needs the map.
+        Arc::strong_count(entry) == 1 && entry.try_lock().is_ok_and(|entry| !entry.dirty)
+    };
+    let idle = entries.iter().filter(|(_, entry)| is_idle(entry)).map(|(name, _)| name);
+    if let Some(oldest) = idle.min_by_key(|name| uses.get(*name)).cloned() {
+        entries.remove(&oldest);
+    }
+}
+
+fn selector() -> String {
+    format!("{LABEL_PART}={PART_CONTEXT}")
+}
+
 fn wanted(entry: &Entry) -> Secret {
     context_secret::to_secret(&entry.name, entry.environment, &entry.stored, entry.resource_version.as_deref())
 }
 
 impl Entry {
+    fn new(name: &str, environment: Environment) -> Self {
+        Self {
+            name: name.to_owned(),
+            environment,
+            stored: Stored::default(),
+            resource_version: None,
+            known: None,
+            dirty: false,
+            loaded: false,
+            keys: None,
+        }
+    }
+
     /// Goes by what is stored from now on.
     fn take_in(&mut self, secret: Option<&Secret>) {
         self.resource_version = secret.and_then(|secret| secret.metadata.resource_version.clone());
@@ -276,5 +304,37 @@ impl Entry {
     /// Notes a change of the stored context.
     pub(crate) fn touch(&mut self) {
         self.dirty = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_context_that_was_idle_longest_makes_room_and_none_that_is_worked_on_or_not_written() {
+        let names = ["held", "locked", "unwritten", "older", "newer"];
+        let mut entries: Entries = names
+            .iter()
+            .map(|name| ((*name).to_owned(), Arc::new(Mutex::new(Entry::new(name, Environment::Sandbox)))))
+            .collect();
+        let uses =
+            names.iter().zip(0..).map(|(name, at)| ((*name).to_owned(), Timestamp::from_second(at).unwrap())).collect();
+        let held = Arc::clone(&entries["held"]);
+        let locked = Arc::clone(&entries["locked"]).lock_owned().await;
+        entries["unwritten"].lock().await.touch();
+        let mut left = |gone: &str| {
+            make_room(&mut entries, &uses);
+            assert!(!entries.contains_key(gone), "{gone} is still there");
+            entries.len()
+        };
+        assert_eq!(left("older"), 4);
+        assert_eq!(left("newer"), 3);
+        assert_eq!(left("nobody"), 3);
+        drop(held);
+        assert_eq!(left("held"), 2);
+        drop(locked);
+        assert_eq!(left("locked"), 1);
+        assert_eq!(left("nobody"), 1, "what could not be written stays");
     }
 }

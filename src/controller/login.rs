@@ -154,7 +154,7 @@ impl Operator {
     }
 
     async fn handshake(&self, entry: &mut Entry, key: &ApiKey, caller: &Caller) -> Result<Login, Stop> {
-        entry.used_at = Some(self.clock.now());
+        self.contexts.use_now(&entry.name, self.clock.now());
         if caller.is_newcomer {
             self.contexts.load_for_newcomer(entry).await?;
         } else {

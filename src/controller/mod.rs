@@ -9,7 +9,7 @@
 //! | `windows` | what an earlier process used of the bank's limits |
 //! | `claim`, `sweep` | who may change which user's client |
 //! | `secret`, `secret_watch` | the output Secret, and news of Secrets |
-//! | `watching` | how everything is watched |
+//! | `watching`, `listen`, `pages` | how everything is watched and listed |
 //! | `run`, `waiting`, `supervise` | from the start to the end of the process |
 //! | `status`, `message`, `events` | what people read |
 //! | `census` | how many objects are in which state, for the metrics |
@@ -37,6 +37,7 @@ mod listen;
 mod login;
 mod message;
 mod observe;
+mod pages;
 mod pass;
 mod reconcile;
 mod run;

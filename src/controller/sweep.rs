@@ -1,21 +1,22 @@
 //! Frees what nobody holds any more: claims whose owner is gone, contexts that no object uses
 //! (D9).
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::{StreamExt, channel::mpsc};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Secret;
-use kube::{
-    Api, ResourceExt,
-    api::{DeleteParams, ListParams},
-};
+use kube::{Api, ResourceExt, api::DeleteParams};
 
 use super::{
     audit::Author,
     claim::Claim,
     context::Operator,
-    context_secret::{self, LABEL_PART, PART_CONTEXT},
+    context_secret,
     error::Stop,
     kube_call::{KubeCall, absent, kube_call},
     status,
@@ -151,21 +152,12 @@ async fn sweep_contexts(
 ) -> Result<(), Stop> {
     let now = operator.clock.now();
     let api: Api<Secret> = Api::namespaced(operator.client.clone(), &operator.config.operator_namespace);
-    let params = ListParams::default().labels(&format!("{LABEL_PART}={PART_CONTEXT}"));
-    let contexts = kube_call(
-        KubeCall::ListContexts,
-        || format!("in {}", operator.config.operator_namespace),
-        api.list_metadata(&params),
-    )
-    .await?;
-    operator.contexts.know(contexts.items.iter().map(ResourceExt::name_any).collect());
-    let uses = operator.contexts.uses().await;
-    for context in contexts.items {
-        let name = context.name_any();
-        let is_claimed = claims.iter().any(|claim| claim.context == name);
-        let used_at = uses.iter().find(|(used, _)| *used == name).map(|(_, at)| at.unwrap_or(now));
-        let is_used = used_at.is_some_and(|at| now.duration_since(at) < UNUSED);
-        if is_claimed || is_used {
+    let contexts = operator.contexts.names().await?;
+    let claimed: HashSet<&str> = claims.iter().map(|claim| claim.context.as_str()).collect();
+    let uses = operator.contexts.uses(now).await;
+    for name in contexts {
+        let is_used = uses.get(&name).is_some_and(|at| now.duration_since(*at) < UNUSED);
+        if claimed.contains(name.as_str()) || is_used {
             unused_since.remove(&name);
             continue;
         }

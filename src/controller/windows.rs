@@ -1,6 +1,6 @@
 //! The bank's windows do not end with a process: what an earlier one may have used is kept, too (`S7`).
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use tokio::sync::Mutex;
 
@@ -46,11 +46,18 @@ impl Operator {
     }
 
     async fn follow(&self, began: Duration) -> Result<(), Stop> {
-        let contexts = self.contexts.all().await?;
-        for environment in [Environment::Production, Environment::Sandbox] {
-            let here = contexts.iter().filter(|(of, _)| *of == Some(environment));
-            if let Some(next_session) = here.map(|(_, stored)| self.next_session_after(stored, began)).max() {
-                self.limiter.follow(environment, began, next_session);
+        let mut next_sessions = HashMap::new();
+        let look = |of: Option<Environment>, stored: &Stored| {
+            let next_session = self.next_session_after(stored, began);
+            next_sessions
+                .entry(of)
+                .and_modify(|last: &mut Duration| *last = next_session.max(*last))
+                .or_insert(next_session);
+        };
+        self.contexts.each(look).await?;
+        for environment in Environment::ALL {
+            if let Some(next_session) = next_sessions.get(&Some(environment)) {
+                self.limiter.follow(environment, began, *next_session);
             }
         }
         Ok(())
