@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use futures::FutureExt;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
     Api, Client,
@@ -14,7 +15,7 @@ use super::{
     context_secret::{LABEL_PART, labels},
     error::Stop,
     kube_call::{KubeCall, absent, failed_with, kube_call},
-    pages,
+    pages::Pages,
 };
 use crate::{api::BunqOAuthClient, bunq::Environment, plan::Journal};
 
@@ -75,12 +76,18 @@ impl Claims {
             }
         }
         let selector = format!("{LABEL_OWNER}={}", owner.uid);
-        Ok(self.list(&selector).await?.into_iter().find(|claim| claim.owner.uid == owner.uid))
+        let mut pages = self.pages(&selector);
+        while let Some(page) = pages.next().await? {
+            if let Some(claim) = readable(&page).find(|claim| claim.owner.uid == owner.uid) {
+                return Ok(Some(claim));
+            }
+        }
+        Ok(None)
     }
 
     /// Every claim there is.
-    pub(crate) async fn all(&self) -> Result<Vec<Claim>, Stop> {
-        self.list(&format!("{LABEL_PART}={PART_CLAIM}")).await
+    pub(crate) fn all(&self) -> Pages<ConfigMap> {
+        self.pages(&format!("{LABEL_PART}={PART_CLAIM}"))
     }
 
     /// The claim on this user, for `owner`: made, found, or taken over from an owner that is gone.
@@ -163,18 +170,22 @@ impl Claims {
         found.as_ref().map(Claim::read).transpose()
     }
 
-    async fn list(&self, selector: &str) -> Result<Vec<Claim>, Stop> {
-        let list = |params| async move { self.api.list(&params).await };
-        let mut claims = Vec::new();
-        // One that cannot be read keeps nobody else from theirs; its owner is told by `get`.
-        let take = |map: ConfigMap| claims.extend(Claim::read(&map).ok());
-        pages::each(KubeCall::ListClaims, &self.namespace, selector, list, take).await?;
-        Ok(claims)
+    fn pages(&self, selector: &str) -> Pages<ConfigMap> {
+        let api = self.api.clone();
+        Pages::new(KubeCall::ListClaims, &self.namespace, selector, move |params| {
+            let api = api.clone();
+            async move { api.list(&params).await }.boxed()
+        })
     }
 
     fn locate(&self, name: &str) -> String {
         format!("{}/{name}", self.namespace)
     }
+}
+
+/// The claims of a page. One that cannot be read keeps nobody else from theirs; its owner is told by `get`.
+pub(crate) fn readable(page: &[ConfigMap]) -> impl Iterator<Item = Claim> {
+    page.iter().filter_map(|map| Claim::read(map).ok())
 }
 
 /// Of a journal whose owner is gone only the doubt is kept: a client may have been made whose

@@ -1,6 +1,10 @@
 //! The context Secret: how a handshake is written down (D7). Pure.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
@@ -31,6 +35,20 @@ pub(crate) fn name(environment: Environment, key: &ApiKey) -> String {
     bytes.push(0);
     bytes.extend_from_slice(key.expose().as_bytes());
     format!("bunq-context-{}", sha256_hex(&bytes))
+}
+
+/// A context in a few bytes, for what is remembered of thousands. Two of them could be taken for one: that
+/// may cost a read or keep one longer, and nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ContextId(u64);
+
+impl ContextId {
+    /// Of the context of this name.
+    pub(crate) fn of(name: &str) -> Self {
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        Self(hasher.finish())
+    }
 }
 
 /// A hash that tells the parts apart.

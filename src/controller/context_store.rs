@@ -6,16 +6,17 @@ use std::{
     sync::{Arc, Mutex as StdMutex, PoisonError},
 };
 
+use futures::FutureExt;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, ResourceExt, api::PostParams, core::PartialObjectMeta};
+use kube::{Api, ResourceExt, api::PostParams};
 use tokio::sync::Mutex;
 
 use super::{
-    context_secret::{self, LABEL_PART, PART_CONTEXT, Stored},
+    context_secret::{self, ContextId, LABEL_PART, PART_CONTEXT, Stored},
     error::Stop,
     kube_call::{KubeCall, absent, failed_with, kube_call},
-    pages,
+    pages::Pages,
 };
 use crate::bunq::{ApiKey, Environment, KeyPair, ServerKey};
 
@@ -53,9 +54,9 @@ pub(crate) struct ContextStore {
     namespace: String,
     entries: Mutex<Entries>,
     /// When each was last asked for, those that were dropped from memory included.
-    uses: StdMutex<HashMap<String, Timestamp>>,
-    /// The names that were stored when somebody last looked at all of them.
-    listed: StdMutex<Option<HashSet<String>>>,
+    uses: StdMutex<HashMap<ContextId, Timestamp>>,
+    /// Those that were stored when somebody last looked at all of them.
+    listed: StdMutex<Option<HashSet<ContextId>>>,
 }
 
 impl ContextStore {
@@ -86,7 +87,7 @@ impl ContextStore {
 
     /// Somebody logs in with this context.
     pub(crate) fn use_now(&self, name: &str, now: Timestamp) {
-        self.uses.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), now);
+        self.uses.lock().unwrap_or_else(PoisonError::into_inner).insert(ContextId::of(name), now);
     }
 
     /// Namespace and name, for messages.
@@ -108,33 +109,55 @@ impl ContextStore {
     /// The same for an object that is new: where no context of this name was listed, none is read. If there is
     /// one by now, the attempt to create it says so, and the next pass reads it.
     pub(crate) async fn load_for_newcomer(&self, entry: &mut Entry) -> Result<(), Stop> {
-        let is_unheard_of =
-            || self.with_listed(|listed| listed.as_ref().is_some_and(|names| !names.contains(&entry.name)));
+        let is_unheard_of = || {
+            self.with_listed(|listed| listed.as_ref().is_some_and(|names| !names.contains(&ContextId::of(&entry.name))))
+        };
         if !entry.loaded && is_unheard_of() {
             entry.take_in(None);
         }
         self.load(entry).await
     }
 
-    fn with_listed<T>(&self, look: impl FnOnce(&mut Option<HashSet<String>>) -> T) -> T {
+    fn with_listed<T>(&self, look: impl FnOnce(&mut Option<HashSet<ContextId>>) -> T) -> T {
         look(&mut self.listed.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Hands every context that is stored to `look`, with the bank that it belongs to.
-    pub(crate) async fn each(&self, mut look: impl FnMut(Option<Environment>, &Stored)) -> Result<(), Stop> {
-        let list = |params| async move { self.api.list(&params).await };
-        let take = |secret: Secret| look(context_secret::environment(&secret), &context_secret::from_secret(&secret));
-        pages::each(KubeCall::ListContexts, &self.namespace, &selector(), list, take).await
+    /// Every context that is stored.
+    pub(crate) fn all(&self) -> Pages<Secret> {
+        let api = self.api.clone();
+        Pages::new(KubeCall::ListContexts, &self.namespace, &selector(), move |params| {
+            let api = api.clone();
+            async move { api.list(&params).await }.boxed()
+        })
     }
 
-    /// The names of all contexts that are stored.
-    pub(crate) async fn names(&self) -> Result<Vec<String>, Stop> {
-        let list = |params| async move { self.api.list_metadata(&params).await };
+    /// The names of all contexts that are stored, and when each was last asked for.
+    pub(crate) async fn uses(&self, now: Timestamp) -> Result<Vec<(String, Option<Timestamp>)>, Stop> {
+        let api = self.api.clone();
+        let mut pages = Pages::new(KubeCall::ListContexts, &self.namespace, &selector(), move |params| {
+            let api = api.clone();
+            async move { api.list_metadata(&params).await }.boxed()
+        });
         let mut names = Vec::new();
-        let take = |secret: PartialObjectMeta<Secret>| names.push(secret.name_any());
-        pages::each(KubeCall::ListContexts, &self.namespace, &selector(), list, take).await?;
-        self.with_listed(|listed| *listed = Some(names.iter().cloned().collect()));
-        Ok(names)
+        while let Some(page) = pages.next().await? {
+            names.extend(page.iter().map(ResourceExt::name_any));
+        }
+        let listed: HashSet<ContextId> = names.iter().map(|name| ContextId::of(name)).collect();
+        let entries = self.entries.lock().await;
+        let mut uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
+        // What is neither stored nor in memory is gone.
+        let in_memory: HashSet<ContextId> = entries.keys().map(|name| ContextId::of(name)).collect();
+        uses.retain(|id, _| listed.contains(id) || in_memory.contains(id));
+        self.with_listed(|known| *known = Some(listed));
+        let used_at = |name: &String| {
+            let is_in_use = entries.get(name).is_some_and(|entry| entry.try_lock().is_err());
+            if is_in_use { Some(now) } else { uses.get(&ContextId::of(name)).copied() }
+        };
+        let with_use = |name: String| {
+            let at = used_at(&name);
+            (name, at)
+        };
+        Ok(names.into_iter().map(with_use).collect())
     }
 
     /// Writes the Secret if memory is ahead. Where somebody else wrote it and left its data alone, it is
@@ -156,7 +179,7 @@ impl ContextStore {
             entry.loaded = false;
         }
         // Whoever made it: a newcomer may come with the same key.
-        self.with_listed(|listed| listed.as_mut().map(|names| names.insert(entry.name.clone())));
+        self.with_listed(|listed| listed.as_mut().map(|names| names.insert(ContextId::of(&entry.name))));
         let written = written?;
         entry.known = Some(context_secret::fingerprint(&written));
         entry.resource_version = written.metadata.resource_version;
@@ -200,22 +223,6 @@ impl ContextStore {
         entry.loaded = false;
     }
 
-    /// Every context that this process has asked for, by name, with the time of the last use; those
-    /// that are gone are left out.
-    pub(crate) async fn uses(&self, now: Timestamp) -> HashMap<String, Timestamp> {
-        let entries = self.entries.lock().await;
-        let mut uses = {
-            let mut uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
-            let is_listed =
-                |name: &String| self.with_listed(|listed| listed.as_ref().is_none_or(|names| names.contains(name)));
-            uses.retain(|name, _| entries.contains_key(name) || is_listed(name));
-            uses.clone()
-        };
-        let is_in_use = |entry: &Arc<Mutex<Entry>>| entry.try_lock().is_err();
-        uses.extend(entries.iter().filter(|(_, entry)| is_in_use(entry)).map(|(name, _)| (name.clone(), now)));
-        uses
-    }
-
     /// Drops every context from memory: another process may have written them.
     pub(crate) async fn forget_all(&self) {
         self.entries.lock().await.clear();
@@ -226,7 +233,7 @@ impl ContextStore {
     /// Drops a context from memory.
     pub(crate) async fn forget(&self, name: &str) {
         self.entries.lock().await.remove(name);
-        self.uses.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.uses.lock().unwrap_or_else(PoisonError::into_inner).remove(&ContextId::of(name));
     }
 }
 
@@ -241,13 +248,13 @@ enum Look {
 }
 
 /// Drops whoever was asked for longest ago, unless somebody works on it or it holds what could not be written.
-fn make_room(entries: &mut Entries, uses: &HashMap<String, Timestamp>) {
+fn make_room(entries: &mut Entries, uses: &HashMap<ContextId, Timestamp>) {
     let is_idle = |entry: &Arc<Mutex<Entry>>| {
         // Nobody can ask for it meanwhile: whoever does needs the map.
         Arc::strong_count(entry) == 1 && entry.try_lock().is_ok_and(|entry| !entry.dirty)
     };
     let idle = entries.iter().filter(|(_, entry)| is_idle(entry)).map(|(name, _)| name);
-    if let Some(oldest) = idle.min_by_key(|name| uses.get(*name)).cloned() {
+    if let Some(oldest) = idle.min_by_key(|name| uses.get(&ContextId::of(name))).cloned() {
         entries.remove(&oldest);
     }
 }
@@ -318,8 +325,11 @@ mod tests {
             .iter()
             .map(|name| ((*name).to_owned(), Arc::new(Mutex::new(Entry::new(name, Environment::Sandbox)))))
             .collect();
-        let uses =
-            names.iter().zip(0..).map(|(name, at)| ((*name).to_owned(), Timestamp::from_second(at).unwrap())).collect();
+        let uses = names
+            .iter()
+            .zip(0..)
+            .map(|(name, at)| (ContextId::of(name), Timestamp::from_second(at).unwrap()))
+            .collect();
         let held = Arc::clone(&entries["held"]);
         let locked = Arc::clone(&entries["locked"]).lock_owned().await;
         entries["unwritten"].lock().await.touch();

@@ -1,7 +1,8 @@
 //! Lists are read in small pages, so that a long one is never in memory at once.
 
-use std::{fmt::Debug, future::Future};
+use std::fmt::Debug;
 
+use futures::future::BoxFuture;
 use kube::{api::ListParams, core::ObjectList};
 
 use super::{
@@ -11,25 +12,36 @@ use super::{
 
 const PAGE: u32 = 50;
 
-/// Hands everything that `list` finds under `selector` to `take`, page by page.
-pub(crate) async fn each<K, Page>(
+type List<K> = Box<dyn Fn(ListParams) -> BoxFuture<'static, Result<ObjectList<K>, kube::Error>> + Send + Sync>;
+
+/// The pages of a list, one after the other.
+pub(crate) struct Pages<K: Clone> {
     call: KubeCall,
-    namespace: &str,
-    selector: &str,
-    list: impl Fn(ListParams) -> Page,
-    mut take: impl FnMut(K),
-) -> Result<(), Stop>
-where
-    K: Clone + Debug,
-    Page: Future<Output = Result<ObjectList<K>, kube::Error>>,
-{
-    let mut params = ListParams::default().labels(selector).limit(PAGE);
-    loop {
-        let page = kube_call(call, || format!("in {namespace}"), list(params.clone())).await?;
-        page.items.into_iter().for_each(&mut take);
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => params = params.continue_token(&token),
-            None => return Ok(()),
-        }
+    namespace: String,
+    list: List<K>,
+    /// What to ask next; `None` after the last page.
+    next: Option<ListParams>,
+}
+
+impl<K: Clone + Debug> Pages<K> {
+    /// Everything that `list` finds under `selector`.
+    pub(crate) fn new(
+        call: KubeCall,
+        namespace: &str,
+        selector: &str,
+        list: impl Fn(ListParams) -> BoxFuture<'static, Result<ObjectList<K>, kube::Error>> + Send + Sync + 'static,
+    ) -> Self {
+        let next = Some(ListParams::default().labels(selector).limit(PAGE));
+        Self { call, namespace: namespace.to_owned(), list: Box::new(list), next }
+    }
+
+    /// The next page.
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<K>>, Stop> {
+        let Some(params) = self.next.take() else { return Ok(None) };
+        let located = || format!("in {}", self.namespace);
+        let page = kube_call(self.call, located, (self.list)(params.clone())).await?;
+        let token = page.metadata.continue_.filter(|token| !token.is_empty());
+        self.next = token.map(|token| params.continue_token(&token));
+        Ok(Some(page.items))
     }
 }

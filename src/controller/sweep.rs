@@ -14,9 +14,9 @@ use kube::{Api, ResourceExt, api::DeleteParams};
 
 use super::{
     audit::Author,
-    claim::Claim,
+    claim::{Claim, readable},
     context::Operator,
-    context_secret,
+    context_secret::{self, ContextId},
     error::Stop,
     kube_call::{KubeCall, absent, kube_call},
     status,
@@ -72,23 +72,21 @@ async fn lead(operator: &Operator, deletions: &mut mpsc::UnboundedReceiver<()>) 
 }
 
 async fn sweep(operator: &Operator, unused_since: &mut HashMap<String, Timestamp>) -> Result<(), Stop> {
-    let claims = operator.claims.all().await?;
-    let mut kept = Vec::with_capacity(claims.len());
+    let mut claims = operator.claims.all();
+    // The contexts of the claims that stay.
+    let mut claimed = HashSet::new();
     let (mut is_open, mut failure) = (false, None);
-    for claim in claims {
-        match sweep_claim(operator, &claim).await {
-            Ok(Fate::Held) => kept.push(claim),
-            Ok(Fate::Abandoned) => {
-                is_open = true;
-                kept.push(claim);
-            }
-            Ok(Fate::Freed) => {
-                is_open = true;
-                tracing::info!(claim = claim.name, "freed a claim whose owner is gone");
-            }
-            Err(stop) => {
-                kept.push(claim);
-                failure = Some(stop);
+    while let Some(page) = claims.next().await? {
+        for claim in readable(&page) {
+            let fate = sweep_claim(operator, &claim).await;
+            is_open |= matches!(fate, Ok(Fate::Abandoned | Fate::Freed));
+            match fate {
+                Ok(Fate::Freed) => tracing::info!(claim = claim.name, "freed a claim whose owner is gone"),
+                Ok(Fate::Held | Fate::Abandoned) => drop(claimed.insert(ContextId::of(&claim.context))),
+                Err(stop) => {
+                    claimed.insert(ContextId::of(&claim.context));
+                    failure = Some(stop);
+                }
             }
         }
     }
@@ -97,7 +95,7 @@ async fn sweep(operator: &Operator, unused_since: &mut HashMap<String, Timestamp
     }
     operator.watches.prune();
     operator.forget_gone();
-    sweep_contexts(operator, &kept, unused_since).await?;
+    sweep_contexts(operator, &claimed, unused_since).await?;
     failure.map_or(Ok(()), Err)
 }
 
@@ -147,17 +145,14 @@ impl Operator {
 
 async fn sweep_contexts(
     operator: &Operator,
-    claims: &[Claim],
+    claimed: &HashSet<ContextId>,
     unused_since: &mut HashMap<String, Timestamp>,
 ) -> Result<(), Stop> {
     let now = operator.clock.now();
     let api: Api<Secret> = Api::namespaced(operator.client.clone(), &operator.config.operator_namespace);
-    let contexts = operator.contexts.names().await?;
-    let claimed: HashSet<&str> = claims.iter().map(|claim| claim.context.as_str()).collect();
-    let uses = operator.contexts.uses(now).await;
-    for name in contexts {
-        let is_used = uses.get(&name).is_some_and(|at| now.duration_since(*at) < UNUSED);
-        if claimed.contains(name.as_str()) || is_used {
+    for (name, used_at) in operator.contexts.uses(now).await? {
+        let is_used = used_at.is_some_and(|at| now.duration_since(at) < UNUSED);
+        if is_used || claimed.contains(&ContextId::of(&name)) {
             unused_since.remove(&name);
             continue;
         }

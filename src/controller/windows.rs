@@ -4,7 +4,11 @@ use std::{collections::HashMap, time::Duration};
 
 use tokio::sync::Mutex;
 
-use super::{context::Operator, context_secret::Stored, error::Stop};
+use super::{
+    context::Operator,
+    context_secret::{self, Stored},
+    error::Stop,
+};
 use crate::bunq::{Environment, LimitMode, SESSION_WINDOW};
 
 /// Since when this process is at work, and whether it knows what an earlier one left of the windows.
@@ -47,14 +51,14 @@ impl Operator {
 
     async fn follow(&self, began: Duration) -> Result<(), Stop> {
         let mut next_sessions = HashMap::new();
-        let look = |of: Option<Environment>, stored: &Stored| {
-            let next_session = self.next_session_after(stored, began);
-            next_sessions
-                .entry(of)
-                .and_modify(|last: &mut Duration| *last = next_session.max(*last))
-                .or_insert(next_session);
-        };
-        self.contexts.each(look).await?;
+        let mut contexts = self.contexts.all();
+        while let Some(page) = contexts.next().await? {
+            for secret in page {
+                let next_session = self.next_session_after(&context_secret::from_secret(&secret), began);
+                let last = next_sessions.entry(context_secret::environment(&secret)).or_insert(next_session);
+                *last = next_session.max(*last);
+            }
+        }
         for environment in Environment::ALL {
             if let Some(next_session) = next_sessions.get(&Some(environment)) {
                 self.limiter.follow(environment, began, *next_session);
