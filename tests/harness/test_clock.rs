@@ -1,7 +1,10 @@
 //! A clock that can be put forward: an hour passes at once. Its wall clock alone can be wrong, too.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -16,6 +19,7 @@ pub struct TestClock {
     ahead: Mutex<Duration>,
     wrong: Mutex<SignedDuration>,
     jumps: watch::Sender<u64>,
+    is_broken: AtomicBool,
 }
 
 impl TestClock {
@@ -27,7 +31,13 @@ impl TestClock {
             ahead: Mutex::default(),
             wrong: Mutex::default(),
             jumps: watch::Sender::new(0),
+            is_broken: AtomicBool::new(false),
         })
+    }
+
+    /// Whoever checks it next panics.
+    pub fn break_down(&self) {
+        self.is_broken.store(true, Ordering::Relaxed);
     }
 
     /// Lets time pass, and wakes everybody who waits for a time.
@@ -64,6 +74,10 @@ impl Clock for TestClock {
 
     fn jumps(&self) -> watch::Receiver<u64> {
         self.jumps.subscribe()
+    }
+
+    fn check(&self) {
+        assert!(!self.is_broken.load(Ordering::Relaxed), "the clock broke down, as the test asked");
     }
 }
 

@@ -1,13 +1,14 @@
-//! The operator comes first, and what it needs comes later (F44, C37).
+//! The operator comes first, and what it needs comes later (F44, C37), or breaks (M3).
 
 use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, api::DeleteParams};
 use libtest_mimic::Trial;
+use serde_json::json;
 use testbed::harness::{Outcome, World, deployment, ensure_eq, replica::Said, until};
 
-use crate::stage::Stage;
+use crate::stage::{Stage, scenarios};
 
 const LONGEST: Duration = Duration::from_mins(5);
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -17,8 +18,19 @@ const A_WHILE: Duration = Duration::from_secs(4);
 
 pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
     let name = "started_before_the_definition_it_waits_says_so_once_and_works_when_it_is_there";
+    let mut trials = scenarios!(stage, "startup": a_task_that_it_cannot_do_without_ends_it_and_is_named);
     // A definition is everybody's: this one comes and goes on a control plane of its own.
-    vec![stage.scenario_alone("startup", name, LONGEST, before_the_definition)]
+    trials.push(stage.scenario_alone("startup", name, LONGEST, before_the_definition));
+    trials
+}
+
+/// M3, L7: nothing goes on half alive.
+async fn a_task_that_it_cannot_do_without_ends_it_and_is_named(world: Arc<World>) -> Outcome {
+    world.user().await?;
+    let operator = world.start_in_process().await?;
+    world.apply_ready(&world.manifest("my-app", &json!({}))).await?;
+    let error = operator.break_down().await?;
+    ensure_eq(error.to_string().as_str(), "keep clock running: it panicked", "what it ended with")
 }
 
 async fn before_the_definition(world: Arc<World>) -> Outcome {

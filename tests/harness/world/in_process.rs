@@ -28,6 +28,8 @@ use crate::harness::{
     outcome::{Outcome, chain},
 };
 
+/// It looks at its clock every five seconds, and has five more to end.
+const ENDED_WITHIN: Duration = Duration::from_secs(10);
 const SETTLED_WITHIN: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Passes that follow from a pass begin within this time.
@@ -237,6 +239,15 @@ impl InProcess {
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.task.is_finished()
+    }
+
+    /// Breaks something that it cannot do without: its clock. Tells what it ended with.
+    pub async fn break_down(self) -> Outcome<RunError> {
+        self.clock.break_down();
+        match tokio::time::timeout(ENDED_WITHIN, self.task).await {
+            Ok(ended) => ended?.err().ok_or_else(|| "it ended as if it had been told to".into()),
+            Err(_) => Err(format!("it went on for {ENDED_WITHIN:?}").into()),
+        }
     }
 
     /// Ends it in order.

@@ -9,7 +9,7 @@ use libtest_mimic::Trial;
 use testbed::harness::{
     Outcome, World,
     api_proxy::{ApiProxy, Trouble},
-    ensure_eq,
+    ensure, ensure_eq,
 };
 
 use super::CLIENTS;
@@ -18,6 +18,10 @@ use crate::stage::{Stage, report, scenarios};
 /// Three refusals in a row cost a few seconds each; an hour is what they ask for.
 const PATIENCE: Duration = Duration::from_mins(1);
 const AN_HOUR: u32 = 3600;
+/// A call to the API server has 15 s.
+const ALMOST_TOO_LATE: Duration = Duration::from_secs(14);
+/// A pass has two minutes.
+const GIVEN_UP: Duration = Duration::from_secs(140);
 const OVERLOADED: [u16; 3] = [429, 503, 504];
 
 pub(super) fn trials(stage: &Stage) -> Vec<Trial> {
@@ -25,6 +29,7 @@ pub(super) fn trials(stage: &Stage) -> Vec<Trial> {
         a_refused_call_is_one_request_and_an_hour_of_retry_after_is_not_waited_for,
         a_creation_whose_answer_is_lost_is_read_back_and_not_repeated,
         an_api_server_that_takes_its_time_only_delays,
+        a_pass_that_does_not_come_to_its_end_is_given_up_and_the_next_goes_on,
     )
 }
 
@@ -110,6 +115,39 @@ async fn an_api_server_that_takes_its_time_only_delays(world: Arc<World>) -> Out
     }
     world.ensure_one_client_with_its_pair(&member).await?;
     ensure_each_was_made_once(&world, 1)
+}
+
+/// L5: each call comes back within its own deadline, and all of them together do not within the pass's.
+async fn a_pass_that_does_not_come_to_its_end_is_given_up_and_the_next_goes_on(world: Arc<World>) -> Outcome {
+    let proxy = world.proxy().await?;
+    world.start_operator_through(&proxy).await?;
+    proxy.trouble(Trouble::Late(ALMOST_TOO_LATE), |asked| !asked.is_watch);
+
+    let member = world.join(0).await?;
+    let since = Instant::now();
+    while timeouts(&world).await? == 0 {
+        ensure(since.elapsed() < GIVEN_UP, || format!("no pass was given up within {GIVEN_UP:?}"))?;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    report(&format!("the pass was given up after {:?}", since.elapsed()));
+    ensure(world.operator_log().await.contains("the pass did not end in 120 s"), || {
+        "the log does not tell".to_owned()
+    })?;
+    let (status, health) = world.ask_operator("livez?verbose").await?;
+    ensure_eq(status, 200, &format!("/livez: {health}"))?;
+    proxy.mend();
+
+    world.ready_within(&member.name, PATIENCE).await?;
+    ensure_eq(timeouts(&world).await?, 1, "passes that were given up")?;
+    world.ensure_one_client_with_its_pair(&member).await?;
+    ensure_each_was_made_once(&world, 1)
+}
+
+async fn timeouts(world: &World) -> Outcome<u64> {
+    let (_, metrics) = world.ask_operator("metrics").await?;
+    let counted = "controller_runtime_reconcile_timeouts_total{controller=\"bunqoauthclient\"} ";
+    let value = metrics.lines().find_map(|line| line.strip_prefix(counted));
+    Ok(value.ok_or("passes that were given up are not counted")?.parse()?)
 }
 
 fn ensure_each_was_made_once(world: &World, members: usize) -> Outcome {
