@@ -28,9 +28,9 @@ use tracing_subscriber::{
 use super::trace::Traces;
 
 /// What is logged unless `RUST_LOG` says otherwise: our own news, and of the libraries only
-/// what went wrong.
+/// what went wrong. kube's watches warn of every attempt that is refused; we tell each trouble once.
 pub const DEFAULT_FILTER: &str =
-    "info,kube=warn,kube_client=warn,kube_runtime=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,tower=warn";
+    "info,kube=warn,kube_client=warn,kube_runtime=error,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,tower=warn";
 
 /// Always in force, whatever `RUST_LOG` says: at these levels kube's client prints the bodies of
 /// answers it could not read, and they may be Secrets (`H05`).
@@ -256,7 +256,7 @@ mod tests {
     #[test]
     fn the_default_filter_silences_libraries_and_a_given_one_replaces_it() {
         let talk = || {
-            tracing::info!(target: "kube_runtime::watcher", "chatter");
+            tracing::warn!(target: "kube_runtime::watcher", "chatter");
             tracing::debug!(target: "bunq_oauth_operator", "detail");
         };
         assert_eq!(logged(LogFormat::Text, None, talk), "");

@@ -1,6 +1,12 @@
 //! The operator inside this process, on threads of its own, so that every line it logs is known.
 
-use std::{fs::File, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    io,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use bunq_oauth_operator::{
     bunq::{HttpOptions, HttpTransport, LimitMode},
@@ -30,9 +36,20 @@ impl Drop for Logged {
     }
 }
 
+/// A place in the code that logs asks once whether anybody listens. As long as there is one listener, it asks the
+/// thread that came first, and that may be another operator's, which logs nowhere: then the listener hears nothing
+/// of it for ever. With two it asks both.
+fn listen_twice() -> Outcome {
+    static ANOTHER: OnceLock<Dispatch> = OnceLock::new();
+    let another = Dispatch::new(log::subscriber(LogFormat::Json, None, io::sink)?);
+    ANOTHER.get_or_init(|| another);
+    Ok(())
+}
+
 impl World {
     /// Starts the operator inside this process; it logs as the program does.
     pub async fn start_in_process_logged(self: &Arc<Self>) -> Outcome<Logged> {
+        listen_twice()?;
         let log = self.folder().join("in-process.log");
         let file = Arc::new(File::options().create(true).append(true).open(&log)?);
         let lines = Dispatch::new(log::subscriber(LogFormat::Json, None, file)?);
