@@ -72,31 +72,56 @@ async fn lead(operator: &Operator, deletions: &mut mpsc::UnboundedReceiver<()>) 
 }
 
 async fn sweep(operator: &Operator, unused_since: &mut HashMap<String, Timestamp>) -> Result<(), Stop> {
-    let mut claims = operator.claims.all();
-    // The contexts of the claims that stay.
-    let mut claimed = HashSet::new();
-    let (mut is_open, mut failure) = (false, None);
-    while let Some(page) = claims.next().await? {
-        for claim in readable(&page) {
-            let fate = sweep_claim(operator, &claim).await;
-            is_open |= matches!(fate, Ok(Fate::Abandoned | Fate::Freed));
-            match fate {
-                Ok(Fate::Freed) => tracing::info!(claim = claim.name, "freed a claim whose owner is gone"),
-                Ok(Fate::Held | Fate::Abandoned) => drop(claimed.insert(ContextId::of(&claim.context))),
-                Err(stop) => {
-                    claimed.insert(ContextId::of(&claim.context));
-                    failure = Some(stop);
-                }
-            }
-        }
-    }
-    if is_open {
+    let mut swept = Swept::default();
+    let listed = sweep_claims(operator, &mut swept).await;
+    if swept.is_open {
         operator.wake_claimants();
     }
     operator.watches.prune();
     operator.forget_gone();
-    sweep_contexts(operator, &claimed, unused_since).await?;
-    failure.map_or(Ok(()), Err)
+    // Of claims that nobody listed, nobody knows the context.
+    listed?;
+    sweep_contexts(operator, &swept.contexts, unused_since).await?;
+    swept.failure.map_or(Ok(()), Err)
+}
+
+/// What a look at all claims brought.
+#[derive(Default)]
+struct Swept {
+    /// The contexts of the claims that stay.
+    contexts: HashSet<ContextId>,
+    /// Whether somebody may find a user free.
+    is_open: bool,
+    /// Of a claim that stays because of it.
+    failure: Option<Stop>,
+}
+
+async fn sweep_claims(operator: &Operator, swept: &mut Swept) -> Result<(), Stop> {
+    let mut claims = operator.claims.all();
+    while let Some(page) = claims.next().await? {
+        for claim in readable(&page) {
+            let stays = match sweep_claim(operator, &claim).await {
+                Ok(Fate::Held) => true,
+                Ok(Fate::Abandoned) => {
+                    swept.is_open = true;
+                    true
+                }
+                Ok(Fate::Freed) => {
+                    swept.is_open = true;
+                    tracing::info!(claim = claim.name, "freed a claim whose owner is gone");
+                    false
+                }
+                Err(stop) => {
+                    swept.failure = Some(stop);
+                    true
+                }
+            };
+            if stays {
+                swept.contexts.insert(ContextId::of(&claim.context));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What became of a claim.

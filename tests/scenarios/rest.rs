@@ -27,6 +27,7 @@ pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
         a_refused_key_is_tried_five_times_in_the_first_hour_and_hourly_after,
         an_expired_session_costs_one_session_and_no_handshake,
         keys_and_session_that_nobody_uses_go_after_days,
+        of_more_keys_than_memory_holds_none_costs_a_session_and_lists_of_several_pages_are_swept,
     )
 }
 
@@ -159,5 +160,40 @@ async fn keys_and_session_that_nobody_uses_go_after_days(world: Arc<World>) -> O
 
     ensure_eq(world.contexts().await?.len(), 0, "contexts after three days")?;
     ensure_eq(world.sandbox.count("DELETE", "session/{s}"), 1, "sessions closed")?;
+    operator.stop().await
+}
+
+/// More than contexts are kept in memory, and than a page of a list holds.
+const A_CROWD: usize = 70;
+
+/// What is dropped from memory is read again, not made again (S7, D7); claims beyond the first page are found (D9).
+async fn of_more_keys_than_memory_holds_none_costs_a_session_and_lists_of_several_pages_are_swept(
+    world: Arc<World>,
+) -> Outcome {
+    let operator = world.start_in_process().await?;
+    let members = world.crowd(A_CROWD).await?;
+    for member in &members {
+        world.ready_within(&member.name, MINUTE).await?;
+    }
+    operator.settle().await?;
+    world.sandbox.clear_calls();
+    for _ in 0..2 {
+        operator.let_pass(A_RESYNC).await?;
+    }
+    ensure_eq(world.sandbox.count(ONE_GET.0, ONE_GET.1), 2 * A_CROWD, "reads in two resyncs")?;
+    ensure_eq(world.sandbox.calls().len(), 2 * A_CROWD, "calls in two resyncs")?;
+    operator.stop().await?;
+
+    let last = members.iter().max_by_key(|member| format!("bunq-user-sandbox-{}", member.user.id)).ok_or("nobody")?;
+    let first = members.iter().min_by_key(|member| format!("bunq-user-sandbox-{}", member.user.id)).ok_or("nobody")?;
+    for gone in [first, last] {
+        world.delete(&gone.name).await?;
+        world.gone(&gone.name).await?;
+    }
+    let operator = world.start_in_process().await?;
+    operator.settle_when("every manifest was looked at", || operator.passes() >= (A_CROWD - 2) as u64).await?;
+    let claims = world.claims().await?;
+    ensure_eq(claims.len(), A_CROWD - 2, "claims that stay")?;
+    ensure_eq(world.sandbox.count("POST", "session-server"), 0, "sessions")?;
     operator.stop().await
 }
