@@ -22,6 +22,7 @@ use crate::{
         self, Action, Journal, Learned, Missed, Mutation,
         action::{News, Release},
     },
+    telemetry,
 };
 
 impl Pass {
@@ -159,6 +160,18 @@ impl Pass {
             Some(target) => journal.forget_sending(&target),
         }
         self.record(&journal, None, None).await.map(drop)
+    }
+
+    /// What the bank answered is written down also where the pass cannot go on for now: the next one would take the
+    /// change for one without an answer, wait, and send it again.
+    pub(super) async fn keep_what_is_known(&mut self) {
+        if self.claim.is_none() || self.seen.journal == self.seen.stored {
+            return;
+        }
+        let journal = self.seen.journal.clone();
+        if let Err(stop) = self.record(&journal, None, None).await {
+            tracing::info!(error = telemetry::chain(&stop), "what the bank answered could not be written down");
+        }
     }
 
     async fn take_turn(&self, call: Call) -> Result<(), Stop> {

@@ -121,7 +121,12 @@ impl Pass {
     pub(crate) async fn run(&mut self) -> End {
         match self.walk().await {
             Ok(end) => end,
-            Err(stop) => End::Stop(stop),
+            Err(stop) => {
+                if matches!(stop, Stop::Limit { .. } | Stop::Outage | Stop::Ending) {
+                    self.keep_what_is_known().await;
+                }
+                End::Stop(stop)
+            }
         }
     }
 

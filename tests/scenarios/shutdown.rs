@@ -7,11 +7,13 @@ use std::{
 
 use libtest_mimic::Trial;
 use rustix::process::Signal;
+use serde_json::json;
 use testbed::{
     harness::{
         Outcome, World, ensure, ensure_eq,
         replica::{RELEASED, Replica, Said},
         until,
+        world::is_ready,
     },
     sandbox::{Call, Fault, FaultKind},
 };
@@ -22,12 +24,16 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The bank takes so long for an answer.
 const ANSWER: Duration = Duration::from_secs(2);
 const CREATION: &str = "user/{u}/oauth-client";
+const URLS: &str = "user/{u}/oauth-client/{c}/callback-url";
+/// For so long a change without an answer rests.
+const DOUBT: Duration = Duration::from_secs(45);
 const BUSY: usize = 20;
 
 pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
     scenarios!(stage, "shutdown":
         told_to_end_amid_a_creation_it_takes_the_answer_in_and_begins_nothing_more,
         told_to_end_under_load_it_ends_in_order_and_the_next_one_finishes,
+        told_to_end_amid_a_refusal_it_notes_the_refusal_and_the_next_one_goes_on_from_there,
         told_twice_it_ends_at_once,
     )
 }
@@ -60,6 +66,35 @@ async fn told_to_end_amid_a_creation_it_takes_the_answer_in_and_begins_nothing_m
     world.ensure_one_client_with_its_pair(&member).await?;
     ensure_eq(asked(&world, "session-server"), 1, "sessions")?;
     ensure_eq(asked(&world, CREATION), 1, "creations")?;
+    next.stop().await.map(drop)
+}
+
+/// What was refused is not asked again, and nobody waits for an answer that was there (F10).
+async fn told_to_end_amid_a_refusal_it_notes_the_refusal_and_the_next_one_goes_on_from_there(
+    world: Arc<World>,
+) -> Outcome {
+    let replica = alone(&world).await?;
+    let member = world.join(0).await?;
+    world.ready(&member.name).await?;
+    // There is no room for one more: the entry is replaced after the refusal.
+    world.sandbox.behave(|bank| bank.max_callback_urls = Some(1));
+    world.sandbox.inject(Fault::new("POST", &format!("{URLS}$"), FaultKind::DelayReply(ANSWER)));
+    let moved = "https://myapp.com/moved";
+    world.apply(&world.manifest_of(&member, &json!({"redirectUrl": moved}))).await?;
+    until("a URL that is refused", PATIENCE, || asked(&world, URLS) == 1).await?;
+    replica.stop().await?;
+    let last = world.sandbox.calls().pop();
+    ensure(last.as_ref().is_some_and(|call| call.method == "POST"), || format!("it went on with {last:?}"))?;
+
+    let next = alone(&world).await?;
+    let since = Instant::now();
+    world
+        .until(&member.name, "Ready again", |object| is_ready(object) && object["status"]["observedGeneration"] == 2)
+        .await?;
+
+    ensure(since.elapsed() < DOUBT, || format!("it waited for {:?}", since.elapsed()))?;
+    ensure_eq(asked(&world, URLS), 1, "URLs that were to be added")?;
+    ensure_eq(world.sandbox.count("PUT", &format!("{URLS}/{{m}}")), 1, "entries that were replaced")?;
     next.stop().await.map(drop)
 }
 
