@@ -25,12 +25,15 @@ const GIVEN_UP: Duration = Duration::from_secs(140);
 const OVERLOADED: [u16; 3] = [429, 503, 504];
 
 pub(super) fn trials(stage: &Stage) -> Vec<Trial> {
-    scenarios!(stage, "api_server":
+    let name = "a_pass_that_does_not_come_to_its_end_is_given_up_and_the_next_goes_on";
+    let play = a_pass_that_does_not_come_to_its_end_is_given_up_and_the_next_goes_on;
+    let mut trials = scenarios!(stage, "api_server":
         a_refused_call_is_one_request_and_an_hour_of_retry_after_is_not_waited_for,
         a_creation_whose_answer_is_lost_is_read_back_and_not_repeated,
         an_api_server_that_takes_its_time_only_delays,
-        a_pass_that_does_not_come_to_its_end_is_given_up_and_the_next_goes_on,
-    )
+    );
+    trials.push(stage.scenario_within("api_server", name, GIVEN_UP + 3 * PATIENCE, play));
+    trials
 }
 
 /// What an operator creates once for a new user: where, and what.
