@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use futures::FutureExt;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
     Api, Client,
@@ -171,11 +170,7 @@ impl Claims {
     }
 
     fn pages(&self, selector: &str) -> Pages<ConfigMap> {
-        let api = self.api.clone();
-        Pages::new(KubeCall::ListClaims, &self.namespace, selector, move |params| {
-            let api = api.clone();
-            async move { api.list(&params).await }.boxed()
-        })
+        Pages::of(KubeCall::ListClaims, &self.api, &self.namespace, selector)
     }
 
     fn locate(&self, name: &str) -> String {

@@ -39,7 +39,7 @@ pub(crate) fn name(environment: Environment, key: &ApiKey) -> String {
 
 /// A context in a few bytes, for what is remembered of thousands. Two of them could be taken for one: that
 /// may cost a read or keep one longer, and nothing else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ContextId(u64);
 
 impl ContextId {

@@ -6,7 +6,6 @@ use std::{
     sync::{Arc, Mutex as StdMutex, PoisonError},
 };
 
-use futures::FutureExt;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, ResourceExt, api::PostParams};
@@ -124,20 +123,12 @@ impl ContextStore {
 
     /// Every context that is stored.
     pub(crate) fn all(&self) -> Pages<Secret> {
-        let api = self.api.clone();
-        Pages::new(KubeCall::ListContexts, &self.namespace, &selector(), move |params| {
-            let api = api.clone();
-            async move { api.list(&params).await }.boxed()
-        })
+        Pages::of(KubeCall::ListContexts, &self.api, &self.namespace, &selector())
     }
 
     /// The names of all contexts that are stored, and when each was last asked for.
     pub(crate) async fn uses(&self, now: Timestamp) -> Result<Vec<(String, Option<Timestamp>)>, Stop> {
-        let api = self.api.clone();
-        let mut pages = Pages::new(KubeCall::ListContexts, &self.namespace, &selector(), move |params| {
-            let api = api.clone();
-            async move { api.list_metadata(&params).await }.boxed()
-        });
+        let mut pages = Pages::metadata_of(KubeCall::ListContexts, &self.api, &self.namespace, &selector());
         let mut names = Vec::new();
         while let Some(page) = pages.next().await? {
             names.extend(page.iter().map(ResourceExt::name_any));

@@ -2,8 +2,13 @@
 
 use std::fmt::Debug;
 
-use futures::future::BoxFuture;
-use kube::{api::ListParams, core::ObjectList};
+use futures::{FutureExt, future::BoxFuture};
+use kube::{
+    Api,
+    api::ListParams,
+    core::{ObjectList, PartialObjectMeta},
+};
+use serde::de::DeserializeOwned;
 
 use super::{
     error::Stop,
@@ -23,9 +28,36 @@ pub(crate) struct Pages<K: Clone> {
     next: Option<ListParams>,
 }
 
+impl<K> Pages<K>
+where
+    K: Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+{
+    /// Everything under `selector`.
+    pub(crate) fn of(call: KubeCall, api: &Api<K>, namespace: &str, selector: &str) -> Self {
+        let api = api.clone();
+        Self::new(call, namespace, selector, move |params| {
+            let api = api.clone();
+            async move { api.list(&params).await }.boxed()
+        })
+    }
+}
+
+impl<K> Pages<PartialObjectMeta<K>>
+where
+    K: Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+{
+    /// The metadata of everything under `selector`.
+    pub(crate) fn metadata_of(call: KubeCall, api: &Api<K>, namespace: &str, selector: &str) -> Self {
+        let api = api.clone();
+        Self::new(call, namespace, selector, move |params| {
+            let api = api.clone();
+            async move { api.list_metadata(&params).await }.boxed()
+        })
+    }
+}
+
 impl<K: Clone + Debug> Pages<K> {
-    /// Everything that `list` finds under `selector`.
-    pub(crate) fn new(
+    fn new(
         call: KubeCall,
         namespace: &str,
         selector: &str,
