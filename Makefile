@@ -99,10 +99,12 @@ image-tools:
 
 # Paths of this machine become fixed ones: they stand in the messages of panics. Of several that fit, the last counts.
 # A rust-src component would put the toolchain's folder there, too.
+# Relocations are packed: 0.5 MB less of file and of memory, at no loss of address randomisation.
 image-build: image-tools
 	@echo "==> building the operator for $(IMAGE_TARGET) (fat LTO: several minutes)"
 	env -u CARGO_ENCODED_RUSTFLAGS \
-	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/source \
+	RUSTFLAGS="-C link-arg=-Wl,-z,pack-relative-relocs \
+		--remap-path-prefix=$(CURDIR)=/source \
 		--remap-path-prefix=$(abspath $(TARGET))=/target \
 		--remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo \
 		--remap-path-prefix=$$(rustc --print sysroot)/lib/rustlib/src/rust=/rustc/$$(rustc -vV | sed -n 's/^commit-hash: //p')" \
