@@ -11,7 +11,6 @@ use std::{
 };
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use kube::client::ClientBuilder;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
@@ -20,8 +19,8 @@ use crate::{
     api,
     bunq::{BaseUrl, Endpoints, Environment, HttpOptions, HttpTransport, HttpTransportError, LimitMode},
     clock::SystemClock,
-    controller::{self, Config, RunError},
-    telemetry::{self, CountRequests, Telemetry, Traces, log::LogFormat, trace::ApiServerSpans},
+    controller::{self, ApiServer, Config, ConnectError, RunError},
+    telemetry::{self, Telemetry, Traces, log::LogFormat},
 };
 
 /// Threads, at most: a node may have a hundred cores, and each thread costs memory while all of them wait.
@@ -133,10 +132,8 @@ enum CliError {
     Log(#[source] telemetry::log::LogError),
     #[error("start the runtime")]
     Runtime(#[source] std::io::Error),
-    #[error("find a cluster: neither a kubeconfig nor an in-cluster environment")]
-    Infer(#[source] kube::config::InferConfigError),
-    #[error("prepare the connection to the API server")]
-    Client(#[source] Box<kube::Error>),
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
     #[error("run the operator")]
     Run(#[source] RunError),
     #[error("render the definition")]
@@ -197,9 +194,9 @@ fn run(args: RunArgs) -> Result<(), CliError> {
         let clock = SystemClock::shared();
         let monotonic = Arc::clone(&clock);
         let telemetry = Telemetry::new(move || monotonic.monotonic());
-        let client = client(&telemetry).await?;
+        let api_server = ApiServer::infer(&telemetry).await?;
         tracing::info!(version = telemetry::LONG_VERSION, "starting");
-        controller::run(config, client, Arc::new(transport), clock, telemetry, told_to_stop())
+        controller::run(config, api_server, Arc::new(transport), clock, telemetry, told_to_stop())
             .await
             .map_err(CliError::Run)
     });
@@ -254,23 +251,6 @@ fn config(args: RunArgs) -> Result<Config, CliError> {
         leader_elect,
         pod_name,
     })
-}
-
-/// A connection to the API server that says nothing for so long is given up (`M1`): longer than a watch can be
-/// silent, and what bounds a list or the start of a watch that never gets an answer.
-const SILENCE: std::time::Duration = std::time::Duration::from_mins(1);
-
-/// kube re-sends writes by itself unless told not to; we read back instead (`M2`).
-async fn client(telemetry: &Telemetry) -> Result<kube::Client, CliError> {
-    let mut config = kube::Config::infer().await.map_err(CliError::Infer)?;
-    config.default_retry = false;
-    config.connect_timeout = Some(std::time::Duration::from_secs(5));
-    config.read_timeout = Some(SILENCE);
-    config.reset_reader_on_write = true;
-    let count = CountRequests::new(Arc::clone(&telemetry.metrics), &config.cluster_url);
-    let spans = ApiServerSpans::new(&config.cluster_url);
-    let builder = ClientBuilder::try_from(config).map_err(|source| CliError::Client(Box::new(source)))?;
-    Ok(builder.with_layer(&count).with_layer(&spans).build())
 }
 
 /// The first SIGTERM or ctrl-c asks for an orderly end, the second ends at once.

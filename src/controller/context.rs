@@ -12,20 +12,17 @@ use futures::channel::mpsc;
 use jiff::Timestamp;
 use kube::{
     Api, Client, ResourceExt,
-    runtime::{
-        events::Recorder,
-        reflector::{ObjectRef, Store},
-    },
+    runtime::reflector::{ObjectRef, Store},
 };
 use secrecy::SecretString;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use super::{
-    claim::Claims, context_store::ContextStore, error::Stop, leadership::Leadership, login::Caller,
-    secret_watch::SecretWatches, status, wake::Waker, windows::Windows,
+    api_server::ApiServer, claim::Claims, context_store::ContextStore, error::Stop, events::Recorders,
+    leadership::Leadership, login::Caller, secret_watch::SecretWatches, status, wake::Waker, windows::Windows,
 };
 use crate::{
-    api::{self, BunqOAuthClient},
+    api::BunqOAuthClient,
     bunq::{Bank, Breaker, Call, Class, Endpoints, Environment, LimitMode, Limiter, Priority},
     clock::SharedClock,
     plan,
@@ -121,7 +118,7 @@ pub(crate) struct Operator {
     pub(crate) waker: Waker,
     pub(crate) limiter: Limiter,
     pub(crate) breaker: Breaker,
-    pub(crate) recorder: Recorder,
+    pub(crate) recorders: Recorders,
     pub(crate) banks: Banks,
     /// Whether this process may work.
     pub(crate) leadership: Arc<Leadership>,
@@ -143,7 +140,7 @@ pub(crate) struct Banks {
 
 /// What an operator touches the world through.
 pub(crate) struct Seams {
-    pub(crate) client: Client,
+    pub(crate) api_server: ApiServer,
     pub(crate) clock: SharedClock,
     pub(crate) telemetry: Telemetry,
     pub(crate) banks: Banks,
@@ -166,19 +163,19 @@ impl Operator {
         store: Store<BunqOAuthClient>,
         waker: Waker,
     ) -> Arc<Self> {
-        let Seams { client, clock, telemetry, banks } = seams;
+        let Seams { api_server, clock, telemetry, banks } = seams;
+        let client = api_server.client().clone();
         let Signals { leadership, stopped, deleted } = signals;
-        let reporter = kube::runtime::events::Reporter { controller: api::GROUP.to_owned(), instance: None };
         for environment in Environment::ALL {
             telemetry.metrics.knows_environment(environment.as_str());
         }
         Arc::new(Self {
             contexts: ContextStore::new(client.clone(), &config.operator_namespace),
             claims: Claims::new(client.clone(), &config.operator_namespace),
-            watches: SecretWatches::new(client.clone(), store.clone(), waker.clone()),
+            watches: SecretWatches::new(api_server, store.clone(), waker.clone()),
             limiter: Limiter::new(config.limits),
             breaker: Breaker::default(),
-            recorder: Recorder::new(client.clone(), reporter),
+            recorders: Recorders::new(client.clone()),
             windows: Windows::new(clock.monotonic()),
             workers: telemetry.liveness.work("workers", STUCK),
             bank_slots: Semaphore::new(BANK_CALLS),

@@ -1,9 +1,11 @@
 //! Events: one per change of a reason, and one per thing that happened once (C27). Publishing
 //! never fails a pass.
 
+use std::sync::{Mutex, PoisonError};
+
 use kube::{
-    Resource, ResourceExt,
-    runtime::events::{Event, EventType},
+    Client, Resource, ResourceExt,
+    runtime::events::{Event, EventType, Recorder, Reporter},
 };
 
 use super::{
@@ -11,7 +13,7 @@ use super::{
     kube_call::{KubeCall, kube_call},
 };
 use crate::{
-    api::BunqOAuthClient,
+    api::{self, BunqOAuthClient},
     plan::{
         Class, Reason,
         action::{News, Release},
@@ -21,6 +23,36 @@ use crate::{
 
 /// The API server refuses notes over 1 kB.
 const LONGEST_NOTE: usize = 1000;
+/// Events that are remembered, to count one that repeats instead of writing another (2 kB each).
+const REMEMBERED: usize = 128;
+
+/// kube's recorder remembers all Events of six minutes: in a large cluster's first minutes, that is most of its
+/// memory. So it is a new one after so many.
+pub(crate) struct Recorders {
+    client: Client,
+    current: Mutex<(Recorder, usize)>,
+}
+
+impl Recorders {
+    pub(crate) fn new(client: Client) -> Self {
+        let first = recorder(&client);
+        Self { client, current: Mutex::new((first, 0)) }
+    }
+
+    /// For one Event.
+    fn next(&self) -> Recorder {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.1 == REMEMBERED {
+            *current = (recorder(&self.client), 0);
+        }
+        current.1 += 1;
+        current.0.clone()
+    }
+}
+
+fn recorder(client: &Client) -> Recorder {
+    Recorder::new(client.clone(), Reporter { controller: api::GROUP.to_owned(), instance: None })
+}
 
 impl Operator {
     /// The reason of Ready has changed.
@@ -123,7 +155,8 @@ impl Operator {
         };
         let reference = object.object_ref(&());
         let about = || format!("{reason} about {}/{}", object.namespace().unwrap_or_default(), object.name_any());
-        if let Err(stop) = kube_call(KubeCall::PublishEvent, about, self.recorder.publish(&event, &reference)).await {
+        let recorder = self.recorders.next();
+        if let Err(stop) = kube_call(KubeCall::PublishEvent, about, recorder.publish(&event, &reference)).await {
             tracing::info!(error = telemetry::chain(&stop), "an Event could not be published");
         }
     }
@@ -147,7 +180,40 @@ fn shorten(note: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::shorten;
+    use std::{convert::Infallible, sync::Arc};
+
+    use hyper::{Method, Request, Response};
+    use k8s_openapi::api::core::v1::ObjectReference;
+    use kube::client::Body;
+    use tower::service_fn;
+
+    use super::*;
+
+    fn event(reason: &str) -> Event {
+        let (reason, action) = (reason.to_owned(), "Reconcile".to_owned());
+        Event { type_: EventType::Normal, reason, note: None, action, secondary: None }
+    }
+
+    #[tokio::test]
+    async fn an_event_that_repeats_is_counted_unless_many_others_came_between() {
+        let methods: Arc<Mutex<Vec<Method>>> = Arc::default();
+        let heard = Arc::clone(&methods);
+        let echo = service_fn(move |request: Request<Body>| {
+            heard.lock().unwrap().push(request.method().clone());
+            std::future::ready(Ok::<_, Infallible>(Response::new(request.into_body())))
+        });
+        let recorders = Recorders::new(Client::new(echo, "default"));
+        let about = ObjectReference { namespace: Some("default".to_owned()), ..ObjectReference::default() };
+        let others = (0..REMEMBERED).map(|number| format!("Other{number}"));
+        let reasons = ["Same", "Same"].map(str::to_owned).into_iter().chain(others).chain(["Same".to_owned()]);
+        for reason in reasons {
+            // The echo of a patch is no Event; that it was sent is what counts.
+            let _ = recorders.next().publish(&event(&reason), &about).await;
+        }
+        let methods = methods.lock().unwrap();
+        assert_eq!(methods[..2], [Method::POST, Method::PATCH]);
+        assert_eq!(methods.last(), Some(&Method::POST), "it had been forgotten");
+    }
 
     #[test]
     fn a_note_is_cut_between_characters_and_fits() {

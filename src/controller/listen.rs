@@ -20,9 +20,10 @@ where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
     let streamed = watcher::watcher(api.clone(), watching::config().streaming_lists());
+    // Boxed: hardly a watch needs it, and each would keep room for it.
     let paged = stream::once(async move {
         tracing::info!("the API server streams no lists; they are read in pages");
-        watcher::watcher(api, watching::config().page_size(PAGE))
+        watcher::watcher(api, watching::config().page_size(PAGE)).boxed()
     });
     streamed.take_while(|event| future::ready(!event.as_ref().is_err_and(is_refusal))).chain(paged.flatten())
 }

@@ -9,13 +9,14 @@
 //! | `windows` | what an earlier process used of the bank's limits |
 //! | `claim`, `sweep` | who may change which user's client |
 //! | `secret`, `secret_watch` | the output Secret, and news of Secrets |
-//! | `watching`, `listen`, `pages` | how everything is watched and listed |
+//! | `api_server`, `lanes`, `watching`, `listen`, `pages` | the connections to the API server; how everything is watched and listed |
 //! | `run`, `waiting`, `supervise` | from the start to the end of the process |
 //! | `status`, `message`, `events` | what people read |
 //! | `census` | how many objects are in which state, for the metrics |
 //! | `election`, `leadership`, `lease` | which replica works, and the fence before the bank |
 //! | `error` | why a pass stops, and when it is tried again |
 
+mod api_server;
 mod appointment;
 mod ask;
 mod audit;
@@ -31,6 +32,7 @@ mod execute;
 mod finalizer;
 mod identify;
 mod kube_call;
+mod lanes;
 mod leadership;
 mod lease;
 mod listen;
@@ -51,6 +53,7 @@ mod wake;
 mod watching;
 mod windows;
 
+pub use api_server::{ApiServer, ConnectError};
 pub use context::Config;
 pub use kube_call::KubeCall;
 pub use lease::LEASE_NAME;

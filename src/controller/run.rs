@@ -16,6 +16,7 @@ use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 
 use super::{
+    api_server::ApiServer,
     census,
     context::{Banks, Config, Operator, Seams, Signals},
     leadership::{Fenced, Leadership},
@@ -73,12 +74,13 @@ pub enum RunError {
 /// Runs until `shutdown` resolves; then passes stop before their next effect, and the lease is given back.
 pub async fn run(
     config: Config,
-    client: Client,
+    api_server: ApiServer,
     transport: Arc<dyn Transport>,
     clock: SharedClock,
     telemetry: Telemetry,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), RunError> {
+    let client = api_server.client().clone();
     let address = config.http_address;
     let endpoint = telemetry::http::bind(address).await.map_err(|source| RunError::Listen { address, source })?;
     tracing::info!(http_address = %endpoint.address(), "serving /livez, /readyz and /metrics");
@@ -111,7 +113,7 @@ pub async fn run(
     let is_electing = config.leader_elect;
     let operator = Operator::new(
         config,
-        Seams { client: client.clone(), clock: Arc::clone(&clock), telemetry: telemetry.clone(), banks },
+        Seams { api_server, clock: Arc::clone(&clock), telemetry: telemetry.clone(), banks },
         Signals { leadership: Arc::clone(&leadership), stopped: stopped.clone(), deleted },
         store.clone(),
         waker,

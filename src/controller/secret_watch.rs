@@ -23,7 +23,7 @@ use kube::{
 };
 use tokio::task::AbortHandle;
 
-use super::{error::status_code, listen::listen, wake::Waker, watching::Pauses};
+use super::{api_server::ApiServer, error::status_code, lanes::Lanes, listen::listen, wake::Waker, watching::Pauses};
 use crate::api::BunqOAuthClient;
 
 /// Between two attempts to watch a namespace, at most: a grant is noticed this fast.
@@ -36,7 +36,7 @@ type Meta = PartialObjectMeta<Secret>;
 
 /// All watches.
 pub(crate) struct SecretWatches {
-    client: Client,
+    lanes: Arc<Lanes>,
     store: Store<BunqOAuthClient>,
     waker: Waker,
     running: Arc<Mutex<HashMap<String, Running>>>,
@@ -50,8 +50,8 @@ struct Running {
 }
 
 impl SecretWatches {
-    pub(crate) fn new(client: Client, store: Store<BunqOAuthClient>, waker: Waker) -> Self {
-        Self { client, store, waker, running: Arc::default() }
+    pub(crate) fn new(api_server: ApiServer, store: Store<BunqOAuthClient>, waker: Waker) -> Self {
+        Self { lanes: Arc::new(Lanes::new(api_server)), store, waker, running: Arc::default() }
     }
 
     /// Starts the watch of a namespace unless it runs.
@@ -67,7 +67,7 @@ impl SecretWatches {
             namespace: namespace.to_owned(),
             is_open: Arc::clone(&is_open),
         };
-        let task = tokio::spawn(watch(self.client.clone(), listens)).abort_handle();
+        let task = tokio::spawn(watch(Arc::clone(&self.lanes), listens)).abort_handle();
         running.insert(namespace.to_owned(), Running { task, is_open });
     }
 
@@ -120,8 +120,9 @@ impl Listener {
     }
 }
 
-async fn watch(client: Client, listener: Listener) {
-    let api: Api<Meta> = Api::namespaced(client, &listener.namespace);
+async fn watch(lanes: Arc<Lanes>, listener: Listener) {
+    let client = lanes.place().await;
+    let api: Api<Meta> = Api::namespaced(Client::clone(&client), &listener.namespace);
     let mut events = Box::pin(stripped(listen(api)).backoff(Pauses::up_to(PAUSE)));
     let (mut is_failing, mut is_granted, mut refusals) = (false, false, 0_u32);
     while let Some(event) = events.next().await {

@@ -1,9 +1,11 @@
 //! Stands between an operator and the API server: it counts what is asked, and where a test says so it is
 //! silent, slow, refuses, or loses an answer.
 
+mod line;
 mod trouble;
 
 use std::{
+    collections::BTreeSet,
     convert::Infallible,
     fmt,
     net::{Ipv4Addr, SocketAddr},
@@ -18,18 +20,21 @@ use std::{
 
 use http_body_util::BodyExt as _;
 use hyper::{
-    Request, Response,
+    Request, Response, Version,
     body::{Bytes, Frame, Incoming},
     header::RETRY_AFTER,
-    server::conn::http1,
     service::service_fn,
 };
-use hyper_util::rt::TokioIo;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+};
 use kube::{
     Client,
     client::Body,
     config::{AuthInfo, KubeConfigOptions, Kubeconfig},
 };
+use rustls::ServerConfig;
 use serde_json::{Value, json};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -40,6 +45,7 @@ use tokio_rustls::TlsAcceptor;
 use super::outcome::Outcome;
 use crate::sandbox::{Tls, tls::Identity};
 
+use line::Line;
 pub use trouble::{Asked, Trouble};
 use trouble::{Planned, Troubles};
 
@@ -68,6 +74,8 @@ struct State {
     troubles: Troubles,
     asked: Vec<Asked>,
     answers: Vec<Answer>,
+    /// Whether each connection so far has gone dead.
+    dead: Vec<Arc<AtomicBool>>,
 }
 
 /// An answer that is being passed on.
@@ -77,8 +85,9 @@ struct Answer {
 }
 
 impl ApiProxy {
-    /// Starts one before the API server that a kubeconfig names. Whoever asks shows a token of their own.
-    pub async fn start(kubeconfig: &Path) -> Outcome<Self> {
+    /// Starts one before the API server that a kubeconfig names. Whoever asks shows a token of their own, in one of
+    /// these protocols (of TLS' ALPN).
+    pub async fn start(kubeconfig: &Path, protocols: &[&str]) -> Outcome<Self> {
         let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
         let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
         config.auth_info = AuthInfo::default();
@@ -87,7 +96,9 @@ impl ApiProxy {
         let identity = Identity::new(Tls::Valid)?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let task = tokio::spawn(serve(listener, identity.acceptor, Arc::clone(&desk))).abort_handle();
+        let mut tls = ServerConfig::clone(identity.acceptor.config());
+        tls.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        let task = tokio::spawn(serve(listener, TlsAcceptor::from(Arc::new(tls)), Arc::clone(&desk))).abort_handle();
         Ok(Self { address, ca_pem: identity.ca_pem, desk, task })
     }
 
@@ -125,6 +136,13 @@ impl ApiProxy {
         }
     }
 
+    /// This connection goes dead: nothing comes through any more, and nobody closes it.
+    pub fn let_die(&self, connection: usize) {
+        if let Some(is_dead) = self.desk.state().dead.get(connection) {
+            is_dead.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// What is asked from now on gets its answer.
     pub fn mend(&self) {
         self.desk.state().troubles.clear();
@@ -134,6 +152,11 @@ impl ApiProxy {
     pub fn count(&self, which: impl Fn(&Asked) -> bool) -> usize {
         self.desk.state().asked.iter().filter(|asked| which(asked)).count()
     }
+
+    /// The connections by which came what `which` names.
+    pub fn connections(&self, which: impl Fn(&Asked) -> bool) -> BTreeSet<usize> {
+        self.desk.state().asked.iter().filter(|asked| which(asked)).map(|asked| asked.connection).collect()
+    }
 }
 
 impl Desk {
@@ -141,8 +164,14 @@ impl Desk {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Passed>, Cut> {
-        let asked = Asked::of(&request);
+    fn another_connection(&self) -> (usize, Arc<AtomicBool>) {
+        let (mut state, is_dead) = (self.state(), Arc::<AtomicBool>::default());
+        state.dead.push(Arc::clone(&is_dead));
+        (state.dead.len() - 1, is_dead)
+    }
+
+    async fn answer(self: Arc<Self>, connection: usize, request: Request<Incoming>) -> Result<Response<Passed>, Cut> {
+        let asked = Asked::of(&request, connection);
         let trouble = {
             let mut state = self.state();
             state.asked.push(asked.clone());
@@ -167,7 +196,9 @@ impl Desk {
     }
 
     async fn pass_on(&self, asked: Asked, request: Request<Incoming>) -> Result<Response<Passed>, Cut> {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        // However it came, it goes on by HTTP/1.
+        parts.version = Version::HTTP_11;
         let body = body.collect().await.map_err(|_| Cut)?.to_bytes();
         let answer = self.server.send(Request::from_parts(parts, Body::from(body))).await.map_err(|_| Cut)?;
         let is_silent = Arc::new(AtomicBool::new(false));
@@ -237,8 +268,10 @@ async fn serve(listener: TcpListener, tls: TlsAcceptor, desk: Arc<Desk>) -> Infa
 
 async fn connection(stream: TcpStream, tls: TlsAcceptor, desk: Arc<Desk>) {
     if let Ok(stream) = tls.accept(stream).await {
-        let service = service_fn(move |request| Arc::clone(&desk).answer(request));
+        let (number, is_dead) = desk.another_connection();
+        let service = service_fn(move |request| Arc::clone(&desk).answer(number, request));
         // Broken connections are everyday work here.
-        let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+        let line = TokioIo::new(Line::new(stream, is_dead));
+        let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(line, service).await;
     }
 }

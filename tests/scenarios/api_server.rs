@@ -2,6 +2,7 @@
 //! (F14, F15; M1, M2).
 
 mod answers;
+mod lanes;
 mod restarts;
 mod silence;
 
@@ -16,7 +17,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 const CLIENTS: &str = "user/{u}/oauth-client";
 
 pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
-    let stories = [silence::trials, answers::trials, restarts::trials];
+    let stories = [silence::trials, answers::trials, lanes::trials, restarts::trials];
     stories.iter().flat_map(|story| story(stage)).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hyper::Request;
+use hyper::{Request, Version};
 
 /// One request.
 #[derive(Clone, Debug)]
@@ -13,15 +13,21 @@ pub struct Asked {
     pub path: String,
     /// Whether it asks for a watch.
     pub is_watch: bool,
+    /// Whether it came by HTTP/2.
+    pub is_http2: bool,
+    /// The number of the connection that it came by.
+    pub connection: usize,
 }
 
 impl Asked {
-    pub(super) fn of<B>(request: &Request<B>) -> Self {
+    pub(super) fn of<B>(request: &Request<B>, connection: usize) -> Self {
         let query = request.uri().query().unwrap_or_default();
         Self {
             method: request.method().as_str().to_owned(),
             path: request.uri().path().to_owned(),
             is_watch: query.split('&').any(|part| part.starts_with("watch=")),
+            is_http2: request.version() == Version::HTTP_2,
+            connection,
         }
     }
 

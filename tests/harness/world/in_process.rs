@@ -135,7 +135,7 @@ impl World {
             // Dropped or told: both mean the end.
             let _ = stopped.await;
         };
-        let run = controller::run(config, client, transport, clock.clone(), telemetry.clone(), stopped);
+        let run = controller::run(config, client.into(), transport, clock.clone(), telemetry.clone(), stopped);
         let task = tokio::spawn(run);
         let ended = EndedWithIt(task.abort_handle());
         Ok(InProcess { clock, telemetry, sandbox: self.sandbox.clone(), stop, task, _ended: ended })

@@ -6,16 +6,27 @@ use super::World;
 use crate::harness::{api_proxy::ApiProxy, outcome::Outcome, process::OperatorProcess};
 
 impl World {
-    /// A proxy before the API server.
+    /// A proxy before the API server, which speaks as it does.
     pub async fn proxy(&self) -> Outcome<ApiProxy> {
-        ApiProxy::start(&self.kubeconfig).await
+        ApiProxy::start(&self.kubeconfig, &["h2", "http/1.1"]).await
+    }
+
+    /// One that speaks HTTP/1 only, as gateways may.
+    pub async fn http1_proxy(&self) -> Outcome<ApiProxy> {
+        ApiProxy::start(&self.kubeconfig, &["http/1.1"]).await
     }
 
     /// Starts the operator as a process that knows the proxy only, and waits until it is ready.
     pub async fn start_operator_through(&self, proxy: &ApiProxy) -> Outcome {
+        self.start_operator_through_with(proxy, &[]).await
+    }
+
+    /// The same with more flags.
+    pub async fn start_operator_through_with(&self, proxy: &ApiProxy, flags: &[&str]) -> Outcome {
         let kubeconfig = proxy.lead_through(&self.kubeconfig)?;
         let log = self.folder().join("operator.log");
-        let started = OperatorProcess::start(&self.operator_args(), &[], &kubeconfig, &log).await?;
+        let args = [self.operator_args(), flags.iter().map(|flag| (*flag).to_owned()).collect()].concat();
+        let started = OperatorProcess::start(&args, &[], &kubeconfig, &log).await?;
         *self.operator.lock().await = Some(started);
         Ok(())
     }
