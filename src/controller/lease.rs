@@ -9,7 +9,7 @@ use kube::{
     api::PostParams,
     runtime::watcher::{self, watch_object},
 };
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::{
     context::Operator,
@@ -35,13 +35,15 @@ pub(super) struct Candidate {
     me: String,
     located: String,
     observation: Observation,
+    /// Whether every object was seen. kube's store tells only the last of those who wait for it.
+    listed: watch::Receiver<bool>,
     /// What was said last about a failure, so that it is said once.
     complaint: Option<String>,
     progress: Heartbeat,
 }
 
 impl Candidate {
-    pub(super) fn new(operator: Arc<Operator>, client: Client) -> Self {
+    pub(super) fn new(operator: Arc<Operator>, client: Client, listed: watch::Receiver<bool>) -> Self {
         let namespace = &operator.config.operator_namespace;
         Self {
             api: Api::namespaced(client, namespace),
@@ -49,6 +51,7 @@ impl Candidate {
             me: format!("{}_{}", operator.config.pod_name, uuid::Uuid::new_v4()),
             located: format!("{namespace}/{LEASE_NAME}"),
             observation: Observation::default(),
+            listed,
             complaint: None,
             progress: operator.telemetry.liveness.heartbeat("election", STUCK),
             operator,
@@ -59,6 +62,10 @@ impl Candidate {
     pub(super) async fn run(mut self, mut resign: oneshot::Receiver<()>) {
         let metrics = Arc::clone(&self.operator.telemetry.metrics);
         metrics.leader(LEASE_NAME, false);
+        tokio::select! {
+            () = self.know_the_objects() => {}
+            _ = &mut resign => return,
+        }
         loop {
             let until = tokio::select! {
                 until = self.take() => until,
@@ -81,6 +88,18 @@ impl Candidate {
             tracing::warn!(lease = self.located, "the lease is lost: this process leads no more");
         }
         self.release().await;
+    }
+
+    /// Who has not yet seen the objects has nothing to lead, and sees them sooner without a leader's own lists.
+    async fn know_the_objects(&mut self) {
+        loop {
+            self.progress.beat();
+            tokio::select! {
+                // An error is the end of the watch, and with it of the process.
+                _ = self.listed.wait_for(|listed| *listed) => return,
+                () = clock::pause(RETRY) => {}
+            }
+        }
     }
 
     /// Waits until the lease is free and is ours. Returns when it ends unless it is renewed.

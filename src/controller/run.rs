@@ -33,7 +33,7 @@ use crate::{
     api::BunqOAuthClient,
     bunq::{Bank, Transport},
     clock::{self, SharedClock},
-    telemetry::{self, Heartbeat, ReadyHandle, Telemetry},
+    telemetry::{self, Heartbeat, Telemetry},
 };
 
 /// Objects worked on at the same time (D16).
@@ -109,7 +109,12 @@ pub async fn run(
     let (store, writer) = reflector::store();
     let (waker, wanted) = Waker::new();
     let (deleted, deletions) = mpsc::unbounded();
-    let objects = objects(&config, &client, writer, ready, deleted.clone());
+    let (listed, is_listed) = watch::channel(false);
+    let caught_up = move || {
+        ready.set_ready();
+        listed.send_replace(true);
+    };
+    let objects = objects(&config, &client, writer, caught_up, deleted.clone());
     let is_electing = config.leader_elect;
     let operator = Operator::new(
         config,
@@ -124,7 +129,7 @@ pub async fn run(
     tasks.spawn("census", census::run(Arc::clone(&operator)));
     let (resign, resigning) = oneshot::channel();
     if is_electing {
-        tasks.spawn("lease", Candidate::new(Arc::clone(&operator), client).run(resigning));
+        tasks.spawn("lease", Candidate::new(Arc::clone(&operator), client, is_listed).run(resigning));
     }
     // Timers that were set before the clock jumped are late (`F37`), and an election changes everything.
     let everything = stream::select(stream::unfold(clock.jumps(), next_jump), leadership.elections());
@@ -181,7 +186,7 @@ fn objects(
     config: &Config,
     client: &Client,
     writer: reflector::store::Writer<BunqOAuthClient>,
-    ready: ReadyHandle,
+    caught_up: impl Fn() + Send + 'static,
     deleted: mpsc::UnboundedSender<()>,
 ) -> impl Stream<Item = Result<BunqOAuthClient, watcher::Error>> + Send + 'static {
     let namespaces = config.watch_namespaces.clone();
@@ -204,7 +209,7 @@ fn objects(
             }
             Ok(Event::InitDone) => {
                 told = None;
-                ready.set_ready();
+                caught_up();
                 drop(deleted.unbounded_send(()));
             }
             Ok(Event::Apply(_)) => told = None,

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
+    api_proxy::ApiProxy,
     outcome::{Outcome, ensure},
     process::OperatorProcess,
     world::World,
@@ -101,6 +102,15 @@ impl World {
 
     /// The same, and waits until it listens only.
     pub async fn spawn_replica(&self, name: &str) -> Outcome<Replica> {
+        self.spawn_replica_by(self.kubeconfig(), name).await
+    }
+
+    /// The same for one that knows the proxy only.
+    pub async fn spawn_replica_through(&self, proxy: &ApiProxy, name: &str) -> Outcome<Replica> {
+        self.spawn_replica_by(&proxy.lead_through(self.kubeconfig())?, name).await
+    }
+
+    async fn spawn_replica_by(&self, kubeconfig: &Path, name: &str) -> Outcome<Replica> {
         // The last of two values counts.
         let electing = ["--leader-elect", "true", "--pod-name", name].map(str::to_owned);
         let mut args = self.operator_args();
@@ -108,7 +118,7 @@ impl World {
         args.drain(at..=at + 1);
         args.extend(electing);
         let log = self.folder().join(format!("operator-{name}.log"));
-        let process = OperatorProcess::listen(&args, &[], self.kubeconfig(), &log).await?;
+        let process = OperatorProcess::listen(&args, &[], kubeconfig, &log).await?;
         Ok(Replica { process, name: name.to_owned(), log })
     }
 }

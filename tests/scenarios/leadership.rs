@@ -14,7 +14,9 @@ use rustix::process::Signal;
 use serde_json::json;
 use testbed::{
     harness::{
-        Outcome, World, ensure, ensure_eq,
+        Outcome, World,
+        api_proxy::{Asked, Trouble},
+        ensure, ensure_eq,
         replica::{RELEASED, Replica},
         until,
         world::Member,
@@ -60,6 +62,7 @@ pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
         a_leader_that_is_killed_is_followed_once_its_lease_has_ended,
         a_lease_that_is_deleted_is_taken_again_by_one_of_them,
         a_lease_that_is_edited_by_hand_stops_the_leader_and_locks_nobody_out,
+        a_replica_that_cannot_see_the_manifests_leaves_the_lease_to_one_that_can,
     ));
     trials
 }
@@ -172,6 +175,28 @@ async fn a_lease_that_is_edited_by_hand_stops_the_leader_and_locks_nobody_out(wo
 
     ensure(since.elapsed() > Duration::from_secs(2), || "nobody waited for the end of somebody's lease".to_owned())?;
     ensure(first.leads() != second.leads(), || "it is not one that leads".to_owned())?;
+    world.ensure_one_client_with_its_pair(&member).await
+}
+
+/// L6: what it would lead, it does not know.
+async fn a_replica_that_cannot_see_the_manifests_leaves_the_lease_to_one_that_can(world: Arc<World>) -> Outcome {
+    let proxy = world.proxy().await?;
+    let is_watch = |asked: &Asked| asked.is_watch && asked.path.ends_with("/bunqoauthclients");
+    proxy.trouble(Trouble::Refusal { status: 503, retry_after: 1 }, is_watch);
+    let blind = world.spawn_replica_through(&proxy, "blind").await?;
+    until("attempts to watch", PATIENCE, || proxy.count(is_watch) > 2).await?;
+    ensure(leases(&world).get_opt(LEASE_NAME).await?.is_none(), || "it took the lease".to_owned())?;
+    ensure_eq(blind.process().get("livez").await?.0, 200, "its liveness")?;
+
+    let sighted = world.start_replica("sighted").await?;
+    sighted.elected().await?;
+    let member = world.join(0).await?;
+    world.ready(&member.name).await?;
+    sighted.stop().await?;
+    ensure_eq(proxy.count(|asked| asked.path.contains("/leases")), 0, "looks at the lease by the one that is blind")?;
+
+    proxy.mend();
+    blind.elected().await?;
     world.ensure_one_client_with_its_pair(&member).await
 }
 

@@ -28,6 +28,8 @@ const RESTARTS: usize = 20;
 const MEMBERS: usize = 4;
 /// Between two changes of a manifest.
 const CHANGE_EVERY: Duration = Duration::from_millis(200);
+/// A pod needs longer to start than a process, and meanwhile people go on.
+const BETWEEN_PODS: Duration = Duration::from_millis(300);
 /// A bank that takes its time, so that calls are under way when a replica is told to end.
 const SLOW: FaultKind = FaultKind::DelayReply(Duration::from_millis(60));
 /// Far above the goal of 2 s: a busy machine is no fault.
@@ -118,6 +120,7 @@ impl Roll {
     /// As a Deployment with `maxSurge: 1` and `maxUnavailable: 0` does it.
     async fn replace_both(&mut self, world: &World) -> Outcome {
         for at in 0..self.pods.len() {
+            tokio::time::sleep(BETWEEN_PODS).await;
             let new = world.start_replica(&format!("pod-{}", self.started)).await?;
             self.started += 1;
             let old = std::mem::replace(&mut self.pods[at], new);
