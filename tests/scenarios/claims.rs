@@ -4,13 +4,22 @@ use std::sync::Arc;
 
 use libtest_mimic::Trial;
 use serde_json::json;
-use testbed::harness::{Outcome, World, ensure, ensure_eq, world::condition};
+use testbed::harness::{
+    Outcome, World,
+    api_proxy::{Asked, Trouble},
+    deployment, ensure, ensure_eq,
+    world::condition,
+};
 
 use crate::stage::{Stage, scenarios};
+
+/// Lists are read in pages of 50.
+const PAGE_AND_MORE: usize = 60;
 
 pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
     scenarios!(stage, "claims":
         the_second_manifest_of_a_user_waits_and_takes_over_when_the_first_goes,
+        who_waits_takes_over_although_the_list_of_claims_breaks_off,
         a_loser_that_goes_cancels_nothing,
         a_lost_claim_never_replaces_a_client_that_somebody_cancelled,
     )
@@ -38,6 +47,35 @@ async fn the_second_manifest_of_a_user_waits_and_takes_over_when_the_first_goes(
     let after = world.secret("second").await?;
     ensure_eq(after.get("client_id"), before.get("client_id"), "the client_id")?;
     ensure_eq(world.sandbox.count("POST", "user/{u}/oauth-client"), 0, "clients created")
+}
+
+/// L3: what a sweep frees before its list breaks off is free, and whoever waits for it is told.
+async fn who_waits_takes_over_although_the_list_of_claims_breaks_off(world: Arc<World>) -> Outcome {
+    world.user().await?;
+    let proxy = world.proxy().await?;
+    let is_further_page = |asked: &Asked| asked.is_further_page && asked.path.ends_with("/configmaps");
+    proxy.trouble(Trouble::Refusal { status: 503, retry_after: 1 }, is_further_page);
+    // They come after every claim: there is a second page.
+    for number in 0..PAGE_AND_MORE {
+        let other = json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {
+                "name": format!("other-{number}"), "namespace": world.operator_namespace,
+                "labels": {"bunq-operator.io/part": "claim"},
+            },
+        });
+        deployment::apply(&world.admin(), &other).await?;
+    }
+    world.start_operator_through(&proxy).await?;
+    world.apply_ready(&world.manifest("first", &json!({}))).await?;
+    world.apply_reason(&world.manifest("second", &json!({})), "UserAlreadyClaimed").await?;
+
+    let before = proxy.count(is_further_page);
+    world.delete("first").await?;
+    world.ready("second").await?;
+
+    ensure(proxy.count(is_further_page) > before, || "no list broke off".to_owned())?;
+    ensure_eq(world.sandbox.count("POST", "user/{u}/oauth-client"), 1, "clients created")
 }
 
 async fn a_loser_that_goes_cancels_nothing(world: Arc<World>) -> Outcome {

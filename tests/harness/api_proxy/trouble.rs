@@ -13,6 +13,8 @@ pub struct Asked {
     pub path: String,
     /// Whether it asks for a watch.
     pub is_watch: bool,
+    /// Whether it asks for a further page of a list.
+    pub is_further_page: bool,
     /// Whether it came by HTTP/2.
     pub is_http2: bool,
     /// The number of the connection that it came by.
@@ -26,6 +28,7 @@ impl Asked {
             method: request.method().as_str().to_owned(),
             path: request.uri().path().to_owned(),
             is_watch: query.split('&').any(|part| part.starts_with("watch=")),
+            is_further_page: query.split('&').any(|part| part.starts_with("continue=")),
             is_http2: request.version() == Version::HTTP_2,
             connection,
         }
