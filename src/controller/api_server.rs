@@ -86,8 +86,7 @@ impl ApiServer {
     }
 
     fn new(config: Config, layers: Layers) -> Result<Self, kube::Error> {
-        // What a person's kubeconfig may ask for, kube knows; a cluster's own address needs none of it.
-        if config.proxy_url.is_some() || config.tls_server_name.is_some() {
+        if asks_for_more(&config) {
             let kubes = ClientBuilder::try_from(config)?.with_layer(&layers.count).with_layer(&layers.spans);
             return Ok(Self::from(kubes.build()));
         }
@@ -118,6 +117,13 @@ impl ApiServer {
             }
         }
     }
+}
+
+/// What a person's kubeconfig may ask for, kube knows: proxies, other names, programs that log in and are run for
+/// each client. A pod's own configuration has none of it.
+fn asks_for_more(config: &Config) -> bool {
+    let Config { proxy_url, tls_server_name, auth_info, .. } = config;
+    proxy_url.is_some() || tls_server_name.is_some() || auth_info.exec.is_some() || auth_info.auth_provider.is_some()
 }
 
 /// What clients with a shared connection are made of.

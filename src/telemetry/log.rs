@@ -29,8 +29,7 @@ use super::trace::Traces;
 
 /// What is logged unless `RUST_LOG` says otherwise: our own news, and of the libraries only
 /// what went wrong. kube's watches warn of every attempt that is refused; we tell each trouble once.
-pub const DEFAULT_FILTER: &str =
-    "info,kube=warn,kube_client=warn,kube_runtime=error,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,tower=warn";
+pub const DEFAULT_FILTER: &str = "info,kube=warn,kube_client=warn,kube_runtime=error,h2=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,tower=warn";
 
 /// Always in force, whatever `RUST_LOG` says: at these levels kube's client prints the bodies of
 /// answers it could not read, and they may be Secrets (`H05`).
