@@ -11,14 +11,12 @@ use kube::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    context_secret::{LABEL_PART, labels},
-    error::Stop,
-    kube_call::{KubeCall, absent, failed_with, kube_call},
-    pages::Pages,
+    api_server::{KubeCall, Pages, absent, call, failed_with},
+    labels,
+    stop::Stop,
 };
 use crate::{api::BunqOAuthClient, bunq::Environment, plan::Journal};
 
-pub(crate) const PART_CLAIM: &str = "claim";
 const LABEL_OWNER: &str = "bunq-operator.io/owner-uid";
 
 /// The manifest that holds a claim.
@@ -86,7 +84,7 @@ impl Claims {
 
     /// Every claim there is.
     pub(crate) fn all(&self) -> Pages<ConfigMap> {
-        self.pages(&format!("{LABEL_PART}={PART_CLAIM}"))
+        self.pages(&labels::selector(labels::CLAIM))
     }
 
     /// The claim on this user, for `owner`: made, found, or taken over from an owner that is gone.
@@ -110,8 +108,7 @@ impl Claims {
         };
         let map = fresh.to_config_map()?;
         let created =
-            kube_call(KubeCall::CreateClaim, || self.locate(&name), self.api.create(&PostParams::default(), &map))
-                .await;
+            call(KubeCall::CreateClaim, || self.locate(&name), self.api.create(&PostParams::default(), &map)).await;
         if !failed_with(&created, 409) {
             return Claim::read(&created?);
         }
@@ -139,8 +136,8 @@ impl Claims {
     pub(crate) async fn store(&self, claim: &Claim) -> Result<Claim, Stop> {
         let map = claim.to_config_map()?;
         let params = PostParams::default();
-        let call = self.api.replace(&claim.name, &params, &map);
-        Claim::read(&kube_call(KubeCall::UpdateClaim, || self.locate(&claim.name), call).await?)
+        let replaced = self.api.replace(&claim.name, &params, &map);
+        Claim::read(&call(KubeCall::UpdateClaim, || self.locate(&claim.name), replaced).await?)
     }
 
     /// Deletes the claim, if nobody else wrote it since it was read.
@@ -148,11 +145,12 @@ impl Claims {
         let preconditions = Preconditions { uid: claim.uid.clone(), resource_version: claim.resource_version.clone() };
         let params = DeleteParams::default().preconditions(preconditions);
         let deleted =
-            kube_call(KubeCall::DeleteClaim, || self.locate(&claim.name), self.api.delete(&claim.name, &params)).await;
+            call(KubeCall::DeleteClaim, || self.locate(&claim.name), self.api.delete(&claim.name, &params)).await;
         if failed_with(&deleted, 409) {
             return Ok(());
         }
-        absent(deleted).map(drop)
+        absent(deleted)?;
+        Ok(())
     }
 
     /// Whether a live read shows that the owner is gone or was made again. Whoever does not know for
@@ -160,12 +158,12 @@ impl Claims {
     pub(crate) async fn is_gone(&self, owner: &Owner) -> Result<bool, Stop> {
         let api: Api<BunqOAuthClient> = Api::namespaced(self.objects.clone(), &owner.namespace);
         let located = || format!("{}/{}", owner.namespace, owner.name);
-        let found = absent(kube_call(KubeCall::ReadOwner, located, api.get_metadata(&owner.name)).await)?;
+        let found = absent(call(KubeCall::ReadOwner, located, api.get_metadata(&owner.name)).await)?;
         Ok(found.is_none_or(|object| object.metadata.uid.as_deref() != Some(owner.uid.as_str())))
     }
 
     async fn get(&self, name: &str) -> Result<Option<Claim>, Stop> {
-        let found = absent(kube_call(KubeCall::ReadClaim, || self.locate(name), self.api.get(name)).await)?;
+        let found = absent(call(KubeCall::ReadClaim, || self.locate(name), self.api.get(name)).await)?;
         found.as_ref().map(Claim::read).transpose()
     }
 
@@ -199,7 +197,7 @@ impl Claim {
         let encode = |value: Result<String, serde_json::Error>| {
             value.map_err(|error| Stop::Corrupt { what: self.name.clone(), reason: error.to_string() })
         };
-        let mut labels = labels(PART_CLAIM);
+        let mut labels = labels::of(labels::CLAIM);
         labels.insert(LABEL_OWNER.to_owned(), self.owner.uid.clone());
         Ok(ConfigMap {
             metadata: ObjectMeta {
@@ -221,7 +219,7 @@ impl Claim {
     }
 
     /// A claim that cannot be read is never taken for an empty one.
-    fn read(map: &ConfigMap) -> Result<Self, Stop> {
+    pub(crate) fn read(map: &ConfigMap) -> Result<Self, Stop> {
         let name = map.metadata.name.clone().unwrap_or_default();
         let corrupt = |reason: String| Stop::Corrupt { what: format!("ConfigMap {name}"), reason };
         let text = |key: &str| {

@@ -1,60 +1,44 @@
 //! The shell around the planner: it reads and writes Kubernetes and the bank.
 //!
+//! From the ground up; each may know what stands above it here, as far as the arrows go that a test of the house keeps.
+//!
 //! | module | holds |
 //! |---|---|
-//! | `reconcile`, `appointment` | the frame of a pass: live read, status, Events; when the next one is due |
-//! | `pass`, `identify`, `execute`, `ask`, `observe` | one pass: gather, ask the planner, carry out |
-//! | `audit` | one line for every attempt to change something at the bank |
-//! | `login`, `context_store`, `context_secret` | sessions, and what survives a restart |
-//! | `windows` | what an earlier process used of the bank's limits |
-//! | `claim`, `sweep` | who may change which user's client |
-//! | `secret`, `secret_watch` | the output Secret, and news of Secrets |
-//! | `api_server`, `lanes`, `watching`, `listen`, `pages` | the connections to the API server; how everything is watched and listed |
-//! | `run`, `waiting`, `supervise` | from the start to the end of the process |
-//! | `status`, `message`, `events` | what people read |
-//! | `census` | how many objects are in which state, for the metrics |
-//! | `election`, `leadership`, `lease` | which replica works, and the fence before the bank |
-//! | `error` | why a pass stops, and when it is tried again |
+//! | `config` | everything that can be set |
+//! | `digest`, `labels` | hashes as text; labels of our own objects |
+//! | `api_server` | every call to the API server; how things are watched and listed |
+//! | `lead` | which replica works, and the fence before the bank |
+//! | `stop` | why a pass ends early, and when to come again |
+//! | `context` | what survives a restart, per API key |
+//! | `claim` | who may change which user's client, and the journal |
+//! | `manifests` | what is known of the manifests between passes |
+//! | `bank` | one polite caller of the bank |
+//! | `session` | from an API key to an open session |
+//! | `tell` | what people read |
+//! | `pass` | one manifest, once |
+//! | `keep` | work in the background while this replica leads |
+//! | `run` | the process, from its start to its end |
+//! | `fixtures` | what tests share |
 
 mod api_server;
-mod appointment;
-mod ask;
-mod audit;
-mod census;
+mod bank;
 mod claim;
+mod config;
 mod context;
-mod context_secret;
-mod context_store;
-mod election;
-mod error;
-mod events;
-mod execute;
-mod finalizer;
-mod identify;
-mod kube_call;
-mod lanes;
-mod leadership;
-mod lease;
-mod listen;
-mod login;
-mod message;
-mod observe;
-mod pages;
+mod digest;
+#[cfg(test)]
+mod fixtures;
+mod keep;
+mod labels;
+mod lead;
+mod manifests;
 mod pass;
-mod reconcile;
 mod run;
-mod secret;
-mod secret_watch;
-mod status;
-mod supervise;
-mod sweep;
-mod waiting;
-mod wake;
-mod watching;
-mod windows;
+mod session;
+mod stop;
+mod tell;
 
-pub use api_server::{ApiServer, ConnectError};
-pub use context::Config;
-pub use kube_call::KubeCall;
-pub use lease::LEASE_NAME;
+pub use api_server::{ApiServer, ConnectError, KubeCall};
+pub use config::Config;
+pub use lead::LEASE_NAME;
 pub use run::{RunError, run};

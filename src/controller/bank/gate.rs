@@ -1,0 +1,196 @@
+//! The one way to the bank: whose turn it is, how many calls are under way, and whether it is there at all (D16,
+//! protocol §12). A call that may not go yet is told when; nobody waits here for a turn.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::windows::Windows;
+use crate::{
+    bunq::{self, Auditor, Bank, Breaker, Call, Class, Environment, LimitMode, Limiter, Priority},
+    clock::SharedClock,
+    controller::{context::ContextStore, stop::Stop},
+    telemetry::metrics::{BankCall, Metrics},
+};
+
+/// Calls to the bank at the same time, at most (D16).
+const BANK_CALLS: usize = 8;
+
+/// One bank per environment.
+pub(crate) struct Banks {
+    pub(crate) production: Bank,
+    pub(crate) sandbox: Bank,
+}
+
+/// A slot in the bank's window: taken for one call, and used up by it.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Turn {
+    environment: Environment,
+    call: Call,
+}
+
+/// Told that the bank of an environment is back.
+type OnReturn = Box<dyn Fn(Environment) + Send + Sync>;
+
+/// The one way to the bank.
+pub(crate) struct Gate {
+    banks: Banks,
+    limiter: Limiter,
+    breaker: Breaker,
+    slots: Semaphore,
+    windows: Windows,
+    contexts: Arc<ContextStore>,
+    clock: SharedClock,
+    metrics: Arc<Metrics>,
+    on_return: OnReturn,
+}
+
+impl Gate {
+    /// `on_return` is called when the bank of an environment is back.
+    pub(crate) fn new(
+        banks: Banks,
+        limits: LimitMode,
+        contexts: Arc<ContextStore>,
+        clock: SharedClock,
+        metrics: Arc<Metrics>,
+        on_return: impl Fn(Environment) + Send + Sync + 'static,
+    ) -> Self {
+        for environment in Environment::ALL {
+            metrics.knows_environment(environment.as_str());
+        }
+        Self {
+            banks,
+            limiter: Limiter::new(limits),
+            breaker: Breaker::default(),
+            slots: Semaphore::new(BANK_CALLS),
+            windows: Windows::new(limits, clock.monotonic()),
+            contexts,
+            clock,
+            metrics,
+            on_return: Box::new(on_return),
+        }
+    }
+
+    pub(crate) fn bank(&self, environment: Environment) -> &Bank {
+        match environment {
+            Environment::Production => &self.banks.production,
+            Environment::Sandbox => &self.banks.sandbox,
+        }
+    }
+
+    /// The bank of which `auditor` hears whenever something there is changed.
+    pub(crate) fn audited_bank(&self, environment: Environment, auditor: &Arc<dyn Auditor>) -> Bank {
+        self.bank(environment).audited_by(Arc::clone(auditor))
+    }
+
+    /// Takes a slot in the bank's window, or says when to come back; never waits for it (D16).
+    pub(crate) async fn take_turn(
+        &self,
+        who: &str,
+        environment: Environment,
+        call: Call,
+        priority: Priority,
+    ) -> Result<Turn, Stop> {
+        if !self.probe_in(environment).is_zero() {
+            return Err(Stop::Outage);
+        }
+        self.follow_earlier_process().await?;
+        let wait = self.limiter.reserve(who, environment, call, priority, self.clock.monotonic());
+        if wait.is_zero() {
+            self.metrics.limiter_waited_for(self.limiter.drain_waited());
+            // While the bank is away, this makes the call the probe.
+            return match self.breaker.admit(environment, self.clock.monotonic()) {
+                Duration::ZERO => Ok(Turn { environment, call }),
+                _ => Err(Stop::Outage),
+            };
+        }
+        self.metrics.limiter_waited();
+        let until = self.clock.now().saturating_add(wait).unwrap_or(Timestamp::MAX);
+        Err(Stop::Limit { until, call: call.to_string() })
+    }
+
+    /// Before the first call to the bank, and before this process writes a context of its own: an earlier process may
+    /// have used the windows (`S7`).
+    pub(crate) async fn follow_earlier_process(&self) -> Result<(), Stop> {
+        Ok(self.windows.follow(&self.contexts, &self.limiter, &self.clock).await?)
+    }
+
+    /// Another process was at work until now.
+    pub(crate) async fn begin_windows(&self) {
+        self.windows.begin(self.clock.monotonic()).await;
+    }
+
+    /// One of the few calls that may be under way at the same time.
+    pub(crate) async fn slot(&self) -> Option<SemaphorePermit<'_>> {
+        // The semaphore is never closed; if it were, the calls would merely not be counted.
+        self.slots.acquire().await.ok()
+    }
+
+    /// Makes the call that this turn was taken for, counts its outcome, and tells everybody when the bank throttles
+    /// or is back.
+    pub(crate) async fn call<T>(
+        &self,
+        turn: Turn,
+        answer: impl Future<Output = Result<T, bunq::Error>>,
+    ) -> Result<T, Stop> {
+        let Turn { environment, call } = turn;
+        let sent = self.clock.monotonic();
+        let result = answer.await;
+        if result.as_ref().is_err_and(bunq::Error::is_withheld) {
+            return Err(Stop::Withheld);
+        }
+        let failure = result.as_ref().err().map(bunq::Error::class);
+        self.count(environment, call, failure, self.clock.monotonic().saturating_sub(sent));
+        if self.breaker.report(environment, failure, self.clock.monotonic()) {
+            tracing::info!(environment = environment.as_str(), "the bank is back");
+            (self.on_return)(environment);
+        }
+        self.metrics.breaker(environment.as_str(), self.is_away(environment));
+        if let Err(bunq::Error::Throttle { retry_after, .. }) = &result {
+            self.limiter.throttled(environment, call, self.clock.monotonic() + *retry_after);
+        }
+        result.map_err(|source| Stop::Bank { source })
+    }
+
+    /// How far off the next probe is; zero while the bank is there.
+    pub(crate) fn probe_in(&self, environment: Environment) -> Duration {
+        self.breaker.closed_in(environment, self.clock.monotonic())
+    }
+
+    /// Whether the bank counts as away.
+    pub(crate) fn is_away(&self, environment: Environment) -> bool {
+        self.breaker.is_open(environment)
+    }
+
+    fn count(&self, environment: Environment, call: Call, failure: Option<Class>, took: Duration) {
+        let environment = environment.as_str();
+        let outcome = failure.map_or("success", outcome);
+        let (method, endpoint) = (call.method().as_str(), call.template());
+        self.metrics.bank_call(BankCall { environment, method, endpoint, outcome }, took);
+        if failure == Some(Class::Unverified) {
+            self.metrics.bank_answer_unverified(environment);
+        }
+    }
+}
+
+/// The label of the metric: a closed set.
+fn outcome(class: Class) -> &'static str {
+    match class {
+        Class::Credentials => "credentials",
+        Class::Session => "session",
+        Class::NotFound => "not_found",
+        Class::MethodNotAllowed => "method_not_allowed",
+        Class::Refused => "refused",
+        Class::DeviceExists => "device_exists",
+        Class::UserSessionExists => "user_session_exists",
+        Class::Throttled { .. } => "throttled",
+        Class::Unavailable => "unavailable",
+        Class::Unexpected => "unexpected",
+        Class::Unverified => "unverified",
+        Class::Malformed => "malformed",
+        Class::Network { .. } => "network",
+        Class::Local => "local",
+    }
+}

@@ -1,0 +1,14 @@
+//! One polite caller of the bank.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `gate` | whose turn it is, how many calls are under way, whether the bank is there |
+//! | `windows` | what an earlier process used of the bank's limits |
+//! | `fate` | what became of a change |
+
+mod fate;
+mod gate;
+mod windows;
+
+pub(crate) use fate::Fate;
+pub(crate) use gate::{Banks, Gate, Turn};

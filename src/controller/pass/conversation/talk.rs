@@ -1,0 +1,192 @@
+//! One conversation with the bank: with which key, in which session, one turn per call.
+
+use std::sync::Arc;
+
+use super::ask::{Ask, Heard, call_of, exchange};
+use crate::{
+    bunq::{Call, CallbackUrl, Class, Endpoints, Environment, OauthClient, UserKind},
+    controller::{
+        bank::{Gate, Turn},
+        claim::Claim,
+        pass::gather::Key,
+        session::{Caller, Login, Sessions},
+        stop::Stop,
+    },
+    plan::{Desired, Mutation},
+};
+
+/// One conversation with the bank.
+pub(in crate::controller::pass) struct Talk {
+    gate: Arc<Gate>,
+    sessions: Arc<Sessions>,
+    pub(in crate::controller::pass) caller: Caller,
+    pub(in crate::controller::pass) key: Key,
+    /// Which bank it is.
+    pub(in crate::controller::pass) environment: Option<Environment>,
+    login: Option<Login>,
+}
+
+impl Talk {
+    pub(in crate::controller::pass) fn new(gate: Arc<Gate>, sessions: Arc<Sessions>, caller: Caller) -> Self {
+        Self { gate, sessions, caller, key: Key::Unread, environment: None, login: None }
+    }
+
+    /// Where the bank is, as soon as it is known which one it is.
+    pub(in crate::controller::pass) fn endpoints(&self) -> Option<&Endpoints> {
+        self.environment.map(|environment| self.gate.bank(environment).endpoints())
+    }
+
+    /// The bank that this is about.
+    pub(in crate::controller::pass) fn environment(&self) -> Result<Environment, Stop> {
+        self.environment.ok_or_else(|| Stop::CredentialsSecretNotFound { secret: self.caller.credentials.clone() })
+    }
+
+    /// The address that the bank bound the key to, as far as this session tells.
+    pub(in crate::controller::pass) fn bound_ip(&self) -> Option<&str> {
+        self.login.as_ref()?.bound_ip.as_deref()
+    }
+
+    /// An open session of the claim's user; opened when the first call needs it, not before.
+    pub(in crate::controller::pass) async fn log_in(&mut self, claim: Option<&Claim>) -> Result<Login, Stop> {
+        if let Some(login) = &self.login {
+            return Ok(login.clone());
+        }
+        let login = self.open_session(claim).await?;
+        if login.kind == UserKind::ApiKey {
+            return Err(Stop::NotAnApiKey { secret: self.caller.credentials.clone() });
+        }
+        if let Some(claim) = claim.filter(|claim| claim.user_id != login.user_id) {
+            return Err(Stop::UserChanged {
+                claimed: claim.user_id,
+                found: login.user_id,
+                client_id: claim.journal.client_id.clone(),
+            });
+        }
+        self.login = Some(login.clone());
+        Ok(login)
+    }
+
+    async fn open_session(&mut self, claim: Option<&Claim>) -> Result<Login, Stop> {
+        let environment = self.environment()?;
+        if let Key::Here(key) = &self.key {
+            return self.sessions.open(environment, key, &self.caller).await;
+        }
+        // The key is gone: the context named in the claim serves as long as its session lives.
+        if let Some(claim) = claim
+            && let Some(login) = self.sessions.open_without_key(&claim.context, environment).await?
+        {
+            return Ok(login);
+        }
+        Err(self.key.lack(&self.caller.credentials))
+    }
+
+    /// A slot for this change, or when it comes.
+    pub(in crate::controller::pass) async fn take_turn(&self, mutation: &Mutation) -> Result<Turn, Stop> {
+        self.turn(call_of(mutation)).await
+    }
+
+    async fn turn(&self, call: Call) -> Result<Turn, Stop> {
+        self.gate.take_turn(&self.caller.uid, self.environment()?, call, self.caller.priority).await
+    }
+
+    /// Every client of the user.
+    pub(in crate::controller::pass) async fn clients(
+        &mut self,
+        claim: Option<&Claim>,
+    ) -> Result<Vec<OauthClient>, Stop> {
+        match self.ask(&Ask::Clients, claim, None).await? {
+            Heard::Clients(clients) => Ok(clients),
+            other => Err(mixed_up(&other)),
+        }
+    }
+
+    /// One client; `None` is the bank's 404.
+    pub(in crate::controller::pass) async fn client(
+        &mut self,
+        id: u64,
+        claim: Option<&Claim>,
+    ) -> Result<Option<OauthClient>, Stop> {
+        match self.ask(&Ask::Client(id), claim, None).await {
+            Ok(Heard::Client(client)) => Ok(Some(client)),
+            Ok(other) => Err(mixed_up(&other)),
+            Err(Stop::Bank { source }) if source.class() == Class::NotFound => Ok(None),
+            Err(stop) => Err(stop),
+        }
+    }
+
+    /// The redirect URLs of a client; `None` where the bank has no such route.
+    pub(in crate::controller::pass) async fn callback_urls(
+        &mut self,
+        id: u64,
+        claim: Option<&Claim>,
+    ) -> Result<Option<Vec<CallbackUrl>>, Stop> {
+        match self.ask(&Ask::CallbackUrls(id), claim, None).await {
+            Ok(Heard::CallbackUrls(urls)) => Ok(Some(urls)),
+            Ok(other) => Err(mixed_up(&other)),
+            Err(Stop::Bank { source }) if matches!(source.class(), Class::NotFound | Class::MethodNotAllowed) => {
+                Ok(None)
+            }
+            Err(stop) => Err(stop),
+        }
+    }
+
+    /// Changes something, in the turn that was taken for it; a creation may bring an id.
+    pub(in crate::controller::pass) async fn change(
+        &mut self,
+        mutation: &Mutation,
+        want: &Desired,
+        claim: Option<&Claim>,
+        turn: Option<Turn>,
+    ) -> Result<Option<u64>, Stop> {
+        match self.ask(&Ask::Change(mutation, want), claim, turn).await? {
+            Heard::Changed(id) => Ok(id),
+            other => Err(mixed_up(&other)),
+        }
+    }
+
+    /// One call, in the turn that was taken for it or in a new one; a session that the bank no longer accepts costs
+    /// one new session and one replay (`F18`).
+    async fn ask(&mut self, ask: &Ask<'_>, claim: Option<&Claim>, mut turn: Option<Turn>) -> Result<Heard, Stop> {
+        let environment = self.environment()?;
+        let mut renewed = false;
+        loop {
+            let login = self.log_in(claim).await?;
+            // The slot first: whoever waited for one goes by what the others found out meanwhile.
+            let slot = self.gate.slot().await;
+            let turn = match turn.take() {
+                Some(turn) => turn,
+                None => self.turn(ask.call()).await?,
+            };
+            let bank = self.gate.audited_bank(environment, &self.caller.auditor);
+            let answer = self.gate.call(turn, exchange(&bank, &login.access(), ask)).await;
+            drop(slot);
+            match (answer, &self.key) {
+                (Err(Stop::Bank { source }), Key::Here(key)) if source.class() == Class::Session => {
+                    self.sessions.end(environment, key, &login).await?;
+                    self.login = None;
+                    if renewed {
+                        return Err(self.sessions.refuse(environment, key, &self.caller, source).await);
+                    }
+                    renewed = true;
+                }
+                (Ok(reply), Key::Here(key)) if login.is_on_probation => {
+                    self.sessions.end_probation(environment, key).await;
+                    self.login = Some(login.trusted());
+                    return Ok(reply.value);
+                }
+                (answer, _) => return answer.map(|reply| reply.value),
+            }
+        }
+    }
+}
+
+/// Our own defect: an answer of another kind than the question.
+fn mixed_up(heard: &Heard) -> Stop {
+    let what = match heard {
+        Heard::Clients(_) => "a list of clients",
+        Heard::Client(_) => "a client",
+        Heard::CallbackUrls(_) => "a list of redirect URLs",
+        Heard::Changed(_) => "the answer to a change",
+    };
+    Stop::Corrupt { what: what.to_owned(), reason: "it is of another kind than the question".to_owned() }
+}

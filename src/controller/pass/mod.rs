@@ -1,0 +1,35 @@
+//! One manifest, once: look, ask the planner, act, learn, tell.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `frame` | the frame of a pass: live read, greeting, status, Events, appointment |
+//! | `walk` | the pass itself, step by step |
+//! | `end` | how it ends |
+//! | `gather` | the key, the inputs, and whether they may be tried yet |
+//! | `whose` | the claim, and the session that proves it |
+//! | `conversation` | with the bank |
+//! | `ledger` | claim and journal |
+//! | `output` | the published Secret |
+//! | `finalizer` | our finalizer |
+//! | `translate` | manifest and answers in the planner's words |
+//! | `report` | what came of it, as people are told |
+//! | `due` | when the next pass is due |
+//! | `parts` | what passes work with |
+
+mod conversation;
+mod due;
+mod end;
+mod finalizer;
+mod frame;
+mod gather;
+mod ledger;
+mod output;
+mod parts;
+mod report;
+mod translate;
+mod walk;
+mod whose;
+
+pub(crate) use frame::{Frame, reconcile};
+pub(crate) use parts::Parts;
+pub(crate) use report::Grantee;
