@@ -1,22 +1,29 @@
-//! What the tests of several rooms share: a clock that is set by hand, and an API server in memory.
+//! What the tests of several rooms share: a clock that is set by hand, an API server and a bank in memory.
 
 use std::{
     convert::Infallible,
     sync::{
-        Arc, Mutex,
+        Arc, LazyLock, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
+use futures::future::BoxFuture;
 use hyper::{Request, Response};
 use jiff::Timestamp;
 use kube::client::Body;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tower::service_fn;
+use zeroize::Zeroizing;
 
-use crate::clock::Clock;
+use super::bank::Banks;
+use crate::{
+    bunq::{self, Bank, BaseUrl, Endpoints, KeyPair, Transport, TransportError},
+    clock::Clock,
+};
 
 /// A clock that is set by hand; wall time begins with the epoch.
 #[derive(Default)]
@@ -79,4 +86,89 @@ impl Scripted {
 pub(crate) fn refusal(code: u16, reason: &str) -> (u16, Value) {
     let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason, "message": reason});
     (code, status)
+}
+
+/// Keeps what it is given, whatever it is: nothing is there before.
+pub(crate) fn keeper(line: &str, body: &Value) -> (u16, Value) {
+    match line.split(' ').next() {
+        Some("GET") if line.ends_with("/secrets") => (200, json!({"metadata": {}, "items": []})),
+        Some("GET") => refusal(404, "NotFound"),
+        _ => {
+            let mut kept = body.clone();
+            kept["metadata"]["resourceVersion"] = json!("1");
+            (200, kept)
+        }
+    }
+}
+
+static BANKS_KEYS: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::generate().unwrap());
+
+/// A bank that answers each call as a test says, signs it, and remembers what it was asked.
+pub(crate) struct ScriptedBank<A> {
+    answer: A,
+    asked: Mutex<Vec<String>>,
+}
+
+impl<A> ScriptedBank<A>
+where
+    A: Fn(&str) -> (u16, Value) + Send + Sync + 'static,
+{
+    /// `answer` is given method and path, and names status and body; a handshake goes well by itself.
+    pub(crate) fn new(answer: A) -> Arc<Self> {
+        Arc::new(Self { answer, asked: Mutex::default() })
+    }
+
+    /// The bank of either environment.
+    pub(crate) fn banks(self: &Arc<Self>) -> Banks {
+        let base = BaseUrl::parse("http://127.0.0.1:9/v1/").unwrap();
+        let bank = Bank::new(Endpoints::overridden(base), Arc::clone(self) as Arc<dyn Transport>, "test/1");
+        Banks { production: bank.clone(), sandbox: bank }
+    }
+
+    /// Every call so far, as method and path.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+impl<A> Transport for ScriptedBank<A>
+where
+    A: Fn(&str) -> (u16, Value) + Send + Sync + 'static,
+{
+    fn send(&self, request: bunq::Request) -> BoxFuture<'_, Result<bunq::Response, TransportError>> {
+        let path = request.url.trim_start_matches("http://127.0.0.1:9/v1/");
+        let line = format!("{} {path}", request.method.as_str());
+        let (status, body) = greeting(&line).unwrap_or_else(|| (self.answer)(&line));
+        self.asked.lock().unwrap().push(line);
+        let body = body.to_string().into_bytes();
+        let signature = HeaderValue::from_str(&BANKS_KEYS.sign(&body).unwrap()).unwrap();
+        let echo = HeaderName::from_static("x-bunq-client-request-id");
+        let mut headers = HeaderMap::new();
+        headers.insert(echo.clone(), request.headers[&echo].clone());
+        headers.insert(HeaderName::from_static("x-bunq-server-signature"), signature);
+        Box::pin(std::future::ready(Ok(bunq::Response { status, headers, body: Zeroizing::new(body) })))
+    }
+}
+
+/// The handshake goes well.
+fn greeting(line: &str) -> Option<(u16, Value)> {
+    let response = match line {
+        "POST installation" => json!([
+            {"Token": {"token": "installation"}},
+            {"ServerPublicKey": {"server_public_key": BANKS_KEYS.public_spki_pem().unwrap()}},
+        ]),
+        "POST device-server" => json!([{"Id": {"id": 3}}]),
+        "POST session-server" => json!([
+            {"Token": {"token": "session"}},
+            {"UserPerson": {"id": 7, "session_timeout": 3600}},
+        ]),
+        "GET user/7/credential-password-ip" => json!([]),
+        _ => return None,
+    };
+    Some((200, json!({"Response": response})))
+}
+
+/// The body of a refusal by the bank.
+pub(crate) fn bank_refusal(status: u16) -> (u16, Value) {
+    (status, json!({"Error": [{"error_description": "no", "error_description_translated": "no"}]}))
 }

@@ -194,3 +194,110 @@ fn outcome(class: Class) -> &'static str {
         Class::Local => "local",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::controller::fixtures::{Scripted, ScriptedBank, Seconds, bank_refusal, keeper};
+
+    const HERE: Environment = Environment::Sandbox;
+    const CALL: Call = Call::CreateSession;
+
+    struct World {
+        clock: Arc<Seconds>,
+        server: Scripted,
+        returned: Arc<Mutex<Vec<Environment>>>,
+        gate: Gate,
+    }
+
+    fn world() -> World {
+        let (clock, server) = (Arc::<Seconds>::default(), Scripted::default());
+        let returned = Arc::<Mutex<Vec<Environment>>>::default();
+        let contexts = Arc::new(ContextStore::new(server.client(keeper), "bunq-operator"));
+        let banks = ScriptedBank::new(|_| (200, json!({}))).banks();
+        let heard = Arc::clone(&returned);
+        let on_return = move |environment| heard.lock().unwrap().push(environment);
+        let gate = Gate::new(banks, LimitMode::Bunq, contexts, clock.clone(), Arc::default(), on_return);
+        World { clock, server, returned, gate }
+    }
+
+    impl World {
+        async fn turn(&self) -> Result<Turn, Stop> {
+            self.gate.take_turn("u1", HERE, CALL, Priority::Change).await
+        }
+
+        async fn call(&self, answer: Result<(), bunq::Error>) -> Result<(), Stop> {
+            let turn = self.turn().await?;
+            self.gate.call(turn, std::future::ready(answer)).await
+        }
+    }
+
+    /// A bank that is away.
+    fn away() -> bunq::Error {
+        use crate::bunq::{Fault, Stage, TransportError};
+        let source = TransportError { stage: Stage::NotSent, fault: Fault::Connect, detail: String::new() };
+        bunq::Error::Reach { call: CALL, request_id: String::new(), source }
+    }
+
+    #[tokio::test]
+    async fn a_call_has_its_turn_or_is_told_when_it_comes_and_an_earlier_process_is_asked_after_once() {
+        let world = world();
+        assert!(world.turn().await.is_ok());
+        let Err(Stop::Limit { until, call }) = world.turn().await else { panic!("one session in a window") };
+        assert_eq!((until.as_second(), call.as_str()), (33, "POST session-server"));
+        world.clock.set(33);
+        assert!(world.turn().await.is_ok());
+        assert_eq!(world.server.asked(), ["GET /api/v1/namespaces/bunq-operator/secrets"]);
+    }
+
+    #[tokio::test]
+    async fn a_bank_that_is_away_is_asked_now_and_then_and_its_return_is_told_once() {
+        let world = world();
+        for second in [0, 40, 80] {
+            world.clock.set(second);
+            assert!(matches!(world.call(Err(away())).await, Err(Stop::Bank { .. })));
+        }
+        assert!(world.gate.is_away(HERE) && !world.gate.is_away(Environment::Production));
+        assert!(matches!(world.turn().await, Err(Stop::Outage)));
+        assert_eq!(world.gate.probe_in(HERE), Duration::from_secs(20));
+        world.clock.set(120);
+        assert!(world.call(Ok(())).await.is_ok(), "this is the probe");
+        world.clock.set(160);
+        assert!(world.call(Ok(())).await.is_ok());
+        assert_eq!(*world.returned.lock().unwrap(), [HERE]);
+    }
+
+    #[tokio::test]
+    async fn who_is_throttled_closes_the_window_for_everybody() {
+        let world = world();
+        let (_, body) = bank_refusal(429);
+        let answer = bunq::Answer {
+            call: CALL,
+            status: 429,
+            text: body.to_string(),
+            request_id: String::new(),
+            response_id: None,
+        };
+        let throttled = bunq::Error::Throttle { answer, retry_after: Duration::from_secs(90) };
+        assert!(world.call(Err(throttled)).await.is_err());
+        let Err(Stop::Limit { until, .. }) = world.turn().await else { panic!("it is closed") };
+        assert!(until.as_second() >= 90, "{until}");
+    }
+
+    #[tokio::test]
+    async fn no_more_than_eight_calls_are_under_way() {
+        use futures::FutureExt;
+        let gate = world().gate;
+        let mut slots = Vec::new();
+        for _ in 0..BANK_CALLS {
+            slots.push(gate.slot().await);
+        }
+        assert!(gate.slot().now_or_never().is_none());
+        slots.pop();
+        assert!(gate.slot().now_or_never().is_some());
+    }
+}

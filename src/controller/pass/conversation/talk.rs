@@ -190,3 +190,112 @@ fn mixed_up(heard: &Heard) -> Stop {
     };
     Stop::Corrupt { what: what.to_owned(), reason: "it is of another kind than the question".to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use serde_json::{Value, json};
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::{
+        bunq::{ApiKey, LimitMode, Priority},
+        controller::{
+            context::ContextStore,
+            fixtures::{Scripted, ScriptedBank, Seconds, bank_refusal, keeper},
+            lead::{Duty, Leadership},
+            session::{Device, Means},
+            stop::{Refused, Retry},
+            tell::Author,
+        },
+    };
+
+    /// With a bank that answers like this.
+    fn talk<A>(bank: &Arc<ScriptedBank<A>>) -> Talk
+    where
+        A: Fn(&str) -> (u16, Value) + Send + Sync + 'static,
+    {
+        let clock = Arc::<Seconds>::default();
+        let contexts = Arc::new(ContextStore::new(Scripted::default().client(keeper), "bunq-operator"));
+        let gate =
+            Gate::new(bank.banks(), LimitMode::Off, Arc::clone(&contexts), clock.clone(), Arc::default(), |_| ());
+        let gate = Arc::new(gate);
+        let sessions = Sessions::new(Means {
+            contexts,
+            gate: Arc::clone(&gate),
+            duty: Duty::new(Leadership::always(clock.clone()), watch::Sender::new(false).subscribe()),
+            device: Device { description: "test".to_owned(), egress_ips: Vec::new() },
+            clock,
+            metrics: Arc::default(),
+        });
+        let caller = Caller {
+            uid: "u1".to_owned(),
+            priority: Priority::Change,
+            is_asked: false,
+            is_newcomer: false,
+            credentials: "shop/bunq".to_owned(),
+            credentials_created: None,
+            object: "shop/app".to_owned(),
+            auditor: Arc::new(Author::operator(String::new())),
+        };
+        let mut talk = Talk::new(gate, Arc::new(sessions), caller);
+        talk.key = Key::Here(ApiKey::new("sandbox_abc").unwrap());
+        talk.environment = Some(Environment::Sandbox);
+        talk
+    }
+
+    fn sessions<A>(bank: &Arc<ScriptedBank<A>>) -> usize
+    where
+        A: Fn(&str) -> (u16, Value) + Send + Sync + 'static,
+    {
+        bank.asked().iter().filter(|line| *line == "POST session-server").count()
+    }
+
+    #[tokio::test]
+    async fn a_session_that_is_refused_costs_one_new_session_and_one_replay() {
+        let asked = AtomicUsize::new(0);
+        let bank = ScriptedBank::new(move |_| match asked.fetch_add(1, Ordering::Relaxed) {
+            0 => bank_refusal(401),
+            _ => (200, json!({"Response": []})),
+        });
+        let mut talk = talk(&bank);
+        assert!(talk.clients(None).await.unwrap().is_empty());
+        assert_eq!(sessions(&bank), 2);
+        let calls = bank.asked();
+        assert_eq!(calls.iter().filter(|line| line.starts_with("GET user/7/oauth-client")).count(), 2);
+        assert_eq!(calls.iter().filter(|line| *line == "POST installation").count(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_session_that_is_refused_again_counts_as_a_refused_key() {
+        let bank = ScriptedBank::new(|_| bank_refusal(403));
+        let mut talk = talk(&bank);
+        let Err(Stop::CredentialsRejected(rejection)) = talk.clients(None).await else { panic!("it is refused") };
+        assert!(matches!(rejection.of, Refused::Session(_)));
+        assert_eq!(sessions(&bank), 2);
+        // Asking again before its time sends nothing.
+        let calls = bank.asked().len();
+        let again = talk.clients(None).await.unwrap_err();
+        assert_eq!(again.retry(), Retry::At(rejection.until));
+        assert_eq!(bank.asked().len(), calls);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_is_an_answer() {
+        let bank = ScriptedBank::new(|_| bank_refusal(404));
+        let mut talk = talk(&bank);
+        assert!(talk.client(5, None).await.unwrap().is_none());
+        assert!(talk.callback_urls(5, None).await.unwrap().is_none());
+        assert_eq!(sessions(&bank), 1);
+    }
+
+    #[tokio::test]
+    async fn without_a_key_nobody_is_called_and_the_lack_is_told() {
+        let bank = ScriptedBank::new(|_| bank_refusal(404));
+        let mut talk = talk(&bank);
+        talk.key = Key::Lacking(Stop::CredentialsKeyEmpty { secret: "shop/bunq".to_owned(), key: "k".to_owned() });
+        assert!(matches!(talk.clients(None).await, Err(Stop::CredentialsKeyEmpty { .. })));
+        assert!(bank.asked().is_empty());
+    }
+}
