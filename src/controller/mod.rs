@@ -5,12 +5,12 @@
 //! | module | holds |
 //! |---|---|
 //! | `config` | everything that can be set |
-//! | `digest`, `labels` | hashes as text; labels of our own objects |
+//! | `digest`, `labels` | hashes as text; labels of claims and contexts |
 //! | `api_server` | every call to the API server; how things are watched and listed |
 //! | `lead` | which replica works, and the fence before the bank |
 //! | `stop` | why a pass ends early, and when to come again |
 //! | `context` | what survives a restart, per API key |
-//! | `claim` | who may change which user's client, and the journal |
+//! | `claim` | the ConfigMap that says who may change which user's client: made, taken over, freed |
 //! | `manifests` | what is known of the manifests between passes |
 //! | `bank` | one polite caller of the bank |
 //! | `session` | from an API key to an open session |

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `connection` | the connections that calls go by |
 //! | `lanes` | connections that watches share |
-//! | `call` | every call by name, and how it fails |
+//! | `call` | every call by name, its deadline, and how it fails |
 //! | `pages` | lists in small pages |
 //! | `watch` | how a watch begins, and its pauses |
 

@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `gate` | whose turn it is, how many calls are under way, whether the bank is there |
+//! | `gate` | whose turn it is, how many calls are under way, who asks whether the bank is back |
 //! | `windows` | what an earlier process used of the bank's limits |
 //! | `fate` | what became of a change |
 

@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `stored` | its form in a Secret; pure |
+//! | `stored` | the name of its Secret, and its form there; pure |
 //! | `store` | all contexts, in memory and in Secrets |
 
 mod store;

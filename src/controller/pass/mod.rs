@@ -6,12 +6,12 @@
 //! | `walk` | the pass itself, step by step |
 //! | `end` | how it ends |
 //! | `gather` | the key, the inputs, and whether they may be tried yet |
-//! | `whose` | the claim, and the session that proves it |
+//! | `whose` | finds the claim to work under, or takes one for the user that a session proves |
 //! | `conversation` | with the bank |
-//! | `ledger` | claim and journal |
+//! | `ledger` | writes the journal into the claim before a change is sent |
 //! | `output` | the published Secret |
 //! | `finalizer` | our finalizer |
-//! | `translate` | manifest and answers in the planner's words |
+//! | `translate` | manifest and answers in the planner's words; which environment it is |
 //! | `report` | what came of it, as people are told |
 //! | `due` | when the next pass is due |
 //! | `parts` | what passes work with |

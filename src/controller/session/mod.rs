@@ -3,7 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `caller` | who asks, and how urgent it is |
-//! | `sessions` | sessions of all keys: opened, renewed, refused |
+//! | `sessions` | sessions of all keys: opened, ended, refused; `pass` decides to renew one |
 //! | `handshake` | the four steps, each written down before the next |
 //! | `refusal` | a key that the bank refused, and when it is tried again |
 //! | `login` | an open session |

@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `talk` | with which key, in which session, one turn per call |
+//! | `talk` | with which key, in which session (renewed once), one turn per call |
 //! | `ask` | calls about the client, as data |
 //! | `reads` | what verified reads brought |
 
