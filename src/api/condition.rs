@@ -7,6 +7,14 @@ use serde::{Deserialize, Serialize};
 /// The longest message a condition may carry, in characters.
 pub const MAX_MESSAGE: usize = 32_768;
 
+/// Every type of condition. Ready first; the order never changes.
+pub const TYPES: [&str; 7] =
+    ["Ready", "Reconciling", "Stalled", "CredentialsValid", "RemoteInSync", "SecretInSync", "DisplayNameSynced"];
+
+/// Reasons that only the parts of Ready have.
+pub const PART_REASONS: [&str; 6] =
+    ["Accepted", "Verified", "Published", "DisplayNameDiffers", "DisplayNameNotShown", "NotVerified"];
+
 /// One observation about the object, with the reason for it.
 // The shape is `metav1.Condition`; it is our own type because k8s-openapi's
 // schema carries no bounds.

@@ -21,6 +21,7 @@ use zeroize::Zeroizing;
 
 use super::bank::Banks;
 use crate::{
+    api::BunqOAuthClient,
     bunq::{self, Bank, BaseUrl, Endpoints, KeyPair, Transport, TransportError},
     clock::Clock,
 };
@@ -171,4 +172,20 @@ fn greeting(line: &str) -> Option<(u16, Value)> {
 /// The body of a refusal by the bank.
 pub(crate) fn bank_refusal(status: u16) -> (u16, Value) {
     (status, json!({"Error": [{"error_description": "no", "error_description_translated": "no"}]}))
+}
+
+/// The manifest `shop/app` of generation 3, with more metadata.
+pub(crate) fn manifest(metadata: &Value) -> BunqOAuthClient {
+    let mut object = json!({
+        "apiVersion": "bunq-operator.io/v1alpha1", "kind": "BunqOAuthClient",
+        "metadata": {"name": "app", "namespace": "shop", "uid": "u1", "generation": 3},
+        "spec": {
+            "displayName": "App", "redirectUrl": "https://a.example",
+            "credentials": {"apiKeySecretRef": {"name": "bunq"}},
+        },
+    });
+    if let (Some(all), Some(more)) = (object["metadata"].as_object_mut(), metadata.as_object()) {
+        all.extend(more.clone());
+    }
+    serde_json::from_value(object).unwrap()
 }

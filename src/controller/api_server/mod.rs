@@ -7,11 +7,13 @@
 //! | `call` | every call by name, its deadline, and how it fails |
 //! | `pages` | lists in small pages |
 //! | `watch` | how a watch begins, and its pauses |
+//! | `served` | the API server and the definition are there |
 
 mod call;
 mod connection;
 mod lanes;
 mod pages;
+mod served;
 mod watch;
 
 pub use call::KubeCall;
@@ -20,4 +22,5 @@ pub use connection::{ApiServer, ConnectError};
 pub(crate) use call::{CallError, absent, call, failed_with, status_code};
 pub(crate) use lanes::Lanes;
 pub(crate) use pages::Pages;
+pub(crate) use served::until_served;
 pub(crate) use watch::{Pauses, listen};

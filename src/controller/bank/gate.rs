@@ -23,7 +23,7 @@ pub(crate) struct Banks {
     pub(crate) sandbox: Bank,
 }
 
-/// A slot in the bank's window: taken for one call, and used up by it.
+/// A place in the bank's window: taken for one call, and used up by it.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Turn {
@@ -85,7 +85,7 @@ impl Gate {
         self.bank(environment).audited_by(Arc::clone(auditor))
     }
 
-    /// Takes a slot in the bank's window, or says when to come back; never waits for it (D16).
+    /// Takes a place in the bank's window, or says when to come back; never waits for it (D16).
     pub(crate) async fn take_turn(
         &self,
         who: &str,

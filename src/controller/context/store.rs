@@ -228,7 +228,7 @@ impl ContextStore {
     }
 
     /// The bank that the stored context of this name belongs to.
-    pub(crate) async fn environment(&self, name: &str) -> Result<Option<Environment>, CallError> {
+    pub(crate) async fn read_environment(&self, name: &str) -> Result<Option<Environment>, CallError> {
         let found = absent(call(KubeCall::ReadContext, || self.locate(name), self.api.get(name)).await)?;
         Ok(found.as_ref().and_then(stored::environment))
     }

@@ -6,16 +6,14 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use crate::{
-    api::{BunqOAuthClient, Condition, ConditionStatus},
+    api::ConditionStatus,
     bunq::Environment,
     clock::{self, SharedClock},
     controller::{
         bank::Gate,
         lead::Leadership,
-        manifests::{Memories, Objects},
-        tell::status::{PART_REASONS, TYPES, is_true},
+        manifests::{Manifest, Memories, Objects, Shown},
     },
-    plan::Reason,
     telemetry::metrics::{ClientCensus, Metrics},
 };
 
@@ -57,8 +55,8 @@ impl Census {
     fn count(&self) -> HashMap<ClientCensus, u32> {
         let mut census = HashMap::new();
         for object in self.objects.all() {
-            for condition in object.status.iter().flat_map(|status| &status.conditions) {
-                *census.entry(labels(condition)).or_default() += 1;
+            for condition in object.conditions() {
+                *census.entry(labels(*condition)).or_default() += 1;
             }
         }
         census
@@ -69,43 +67,32 @@ impl Census {
     fn verifications(&self) -> (Duration, Duration) {
         let (now, tenure) = (self.clock.now(), self.leadership.leads_since());
         let mut longest = (Duration::ZERO, Duration::ZERO);
-        for object in self.objects.all().iter().filter(|object| is_published(object)) {
+        for object in self.objects.all().iter().filter(|object| object.is_published()) {
             let age = self.age(object, now).unwrap_or(tenure);
-            let interval = object.spec.resync_interval.to_duration().unwrap_or(crate::api::interval::LONGEST);
             // Nobody is late by what an earlier leader did not do.
-            let overdue = age.min(tenure).saturating_sub(interval);
+            let overdue = age.min(tenure).saturating_sub(object.resync_interval());
             longest = (longest.0.max(age), longest.1.max(overdue));
         }
         longest
     }
 
     /// The status tells the time once a day only, so that objects at rest do not move; memory knows better.
-    fn age(&self, object: &BunqOAuthClient, now: Timestamp) -> Option<Duration> {
+    fn age(&self, object: &Manifest, now: Timestamp) -> Option<Duration> {
         let remembered = self.memories.verified_at(&object.uid()?);
-        let told = || object.status.as_ref()?.last_verified_time.as_ref().map(|time| time.0);
-        let age = now.duration_since(remembered.or_else(told)?);
+        let age = now.duration_since(remembered.or_else(|| object.verified_at())?);
         Some(if age.is_negative() { Duration::ZERO } else { age.unsigned_abs() })
     }
 }
 
 /// Only words that this version knows become labels: the set stays closed.
-fn labels(condition: &Condition) -> ClientCensus {
-    let mut reasons = Reason::ALL.iter().map(|reason| reason.as_str()).chain(PART_REASONS);
+fn labels(condition: Shown) -> ClientCensus {
     ClientCensus {
-        condition: TYPES.into_iter().find(|known| *known == condition.type_).unwrap_or("other"),
+        condition: condition.type_(),
         status: match condition.status {
             ConditionStatus::True => "True",
             ConditionStatus::False => "False",
             ConditionStatus::Unknown => "Unknown",
         },
-        reason: reasons.find(|known| *known == condition.reason).unwrap_or("other"),
+        reason: condition.reason.as_str(),
     }
-}
-
-/// Whether there is a client that is to be looked at again and again.
-fn is_published(object: &BunqOAuthClient) -> bool {
-    let status = object.status.as_ref();
-    status.is_some_and(|status| is_true(status, "Ready") && status.client_id.is_some())
-        && !object.spec.suspend
-        && object.metadata.deletion_timestamp.is_none()
 }

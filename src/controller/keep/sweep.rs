@@ -12,17 +12,16 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use crate::{
-    api::BunqOAuthClient,
     bunq::Auditor,
     clock::{self, SharedClock},
     controller::{
         claim::{Claim, Claims, readable},
         context::{ContextId, ContextStore},
         lead::Leadership,
-        manifests::{Memories, Objects, SecretWatches},
+        manifests::{Manifest, Memories, Objects, SecretWatches},
         session::Sessions,
         stop::Stop,
-        tell::{Author, status},
+        tell::Author,
     },
     telemetry,
 };
@@ -113,7 +112,7 @@ impl Sweeper {
         let mut swept = Swept::default();
         let listed = self.sweep_claims(&mut swept).await;
         if swept.is_open {
-            self.objects.wake_where(|object| status::may_wait_for_a_user(object.status.as_ref()));
+            self.objects.wake_where(Manifest::may_wait_for_a_user);
         }
         self.watches.prune();
         self.memories.keep_only(&self.objects.uids());
@@ -163,7 +162,7 @@ impl Sweeper {
 
     /// The cache may tell that an owner lives; only a live read may tell that it is gone.
     async fn is_abandoned(&self, claim: &Claim) -> Result<bool, Stop> {
-        let lives = |object: &BunqOAuthClient| object.uid().as_deref() == Some(claim.owner.uid.as_str());
+        let lives = |object: &Manifest| object.uid().as_deref() == Some(claim.owner.uid.as_str());
         if self.objects.any(lives) {
             return Ok(false);
         }
@@ -198,7 +197,7 @@ impl Sweeper {
 
     /// Ends its session, best effort, then deletes it.
     async fn drop_context(&self, name: &str) -> Result<(), Stop> {
-        if let Some(environment) = self.contexts.environment(name).await? {
+        if let Some(environment) = self.contexts.read_environment(name).await? {
             let author: Arc<dyn Auditor> = Arc::new(Author::operator(format!("Secret {}", self.contexts.locate(name))));
             self.sessions.close(name, environment, &author).await;
         }

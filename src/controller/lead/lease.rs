@@ -53,7 +53,7 @@ pub(crate) struct Candidate {
 }
 
 impl Candidate {
-    /// `pod_name` is what people read of its holder; `listed` tells when every object was seen.
+    /// `listed` tells when every object was seen.
     pub(crate) fn new(
         leadership: Arc<Leadership>,
         heir: Arc<dyn Heir>,

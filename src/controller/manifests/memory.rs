@@ -1,7 +1,8 @@
 //! What is remembered of an object between passes; losing it costs one read at the bank.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{HashMap, HashSet},
+    hash::{DefaultHasher, Hash, Hasher},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -23,7 +24,7 @@ pub(crate) struct Memory {
     pub(crate) pair: Option<Pair>,
     /// The names of the output Secrets that were written: the status tells of the last one only
     /// when its pass came to an end.
-    pub(crate) outputs: BTreeSet<String>,
+    outputs: Vec<Box<str>>,
     /// Passes that failed in a row.
     pub(crate) failures: u32,
     /// Since when the bank's signatures have been invalid.
@@ -34,13 +35,43 @@ pub(crate) struct Memory {
     pub(crate) panicked: bool,
 }
 
+impl Memory {
+    pub(crate) fn outputs(&self) -> impl Iterator<Item = &str> {
+        self.outputs.iter().map(|name| &**name)
+    }
+
+    pub(crate) fn add_output(&mut self, name: &str) {
+        if !self.outputs().any(|known| known == name) {
+            // Hardly an object ever has a second one.
+            self.outputs.reserve_exact(1);
+            self.outputs.push(name.into());
+        }
+    }
+
+    pub(crate) fn remove_output(&mut self, name: &str) {
+        self.outputs.retain(|known| **known != *name);
+    }
+}
+
 /// A read that ended as declared, and when.
 #[derive(Clone, Debug)]
 pub(crate) struct Verified {
     pub(crate) at: Timestamp,
-    pub(crate) cause: plan::Cause,
+    pub(crate) cause: CauseId,
     pub(crate) client: plan::Client,
     pub(crate) bound_ip: Option<String>,
+}
+
+/// A cause in 8 bytes, to tell whether it is still the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CauseId(u64);
+
+impl CauseId {
+    pub(crate) fn of(cause: &plan::Cause) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (cause.generation, &cause.requested_at, &cause.key).hash(&mut hasher);
+        Self(hasher.finish())
+    }
 }
 
 /// A `client_id` and its secret, from one verified read.
@@ -69,9 +100,9 @@ impl Memories {
         }
     }
 
-    /// When the last read that ended as declared was.
+    /// When the last read that ended as declared was. Nothing is remembered of an object because it is asked for.
     pub(crate) fn verified_at(&self, uid: &str) -> Option<Timestamp> {
-        self.of(uid, |memory| memory.verified.as_ref().map(|verified| verified.at))
+        self.all().get(uid)?.verified.as_ref().map(|verified| verified.at)
     }
 
     /// The next delay of an object that fails again and again.
@@ -148,5 +179,30 @@ mod tests {
         let memories = Memories::default();
         assert!((0..200).all(|_| memories.short_back_off("a") <= Duration::from_secs(8)));
         assert_eq!(memories.of("a", |memory| memory.failures), 200);
+    }
+
+    #[test]
+    fn an_output_is_remembered_once_until_it_is_removed() {
+        let mut memory = Memory::default();
+        for name in ["a", "b", "a"] {
+            memory.add_output(name);
+        }
+        assert_eq!(memory.outputs().collect::<Vec<_>>(), ["a", "b"]);
+        memory.remove_output("a");
+        assert_eq!(memory.outputs().collect::<Vec<_>>(), ["b"]);
+    }
+
+    #[test]
+    fn a_cause_is_another_one_when_any_part_of_it_is() {
+        let cause = plan::Cause { generation: 1, requested_at: None, key: "key".to_owned() };
+        let same = CauseId::of(&cause);
+        assert_eq!(CauseId::of(&cause.clone()), same);
+        for other in [
+            plan::Cause { generation: 2, ..cause.clone() },
+            plan::Cause { requested_at: Some(String::new()), ..cause.clone() },
+            plan::Cause { key: "other".to_owned(), ..cause.clone() },
+        ] {
+            assert_ne!(CauseId::of(&other), same);
+        }
     }
 }

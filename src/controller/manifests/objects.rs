@@ -9,14 +9,15 @@ use kube::{
     runtime::reflector::{ObjectRef, Store},
 };
 
+use super::manifest::Manifest;
 use crate::api::BunqOAuthClient;
 
 /// Cheap to clone. The queue behind it holds each object once.
 #[derive(Clone)]
 pub(crate) struct Objects {
     client: Client,
-    store: Store<BunqOAuthClient>,
-    wanted: mpsc::UnboundedSender<ObjectRef<BunqOAuthClient>>,
+    store: Store<Manifest>,
+    wanted: mpsc::UnboundedSender<ObjectRef<Manifest>>,
     gone: mpsc::UnboundedSender<()>,
 }
 
@@ -32,8 +33,8 @@ impl Objects {
     /// The objects of this store, and what will be asked for.
     pub(crate) fn new(
         client: Client,
-        store: Store<BunqOAuthClient>,
-    ) -> (Self, Asked<impl Stream<Item = ObjectRef<BunqOAuthClient>> + Send + 'static>) {
+        store: Store<Manifest>,
+    ) -> (Self, Asked<impl Stream<Item = ObjectRef<Manifest>> + Send + 'static>) {
         let (wanted, passes) = mpsc::unbounded();
         let (gone, sweeps) = mpsc::unbounded();
         (Self { client, store, wanted, gone }, Asked { passes: passes.map(|object| object), sweeps })
@@ -50,7 +51,7 @@ impl Objects {
     }
 
     /// Every object.
-    pub(crate) fn all(&self) -> Vec<Arc<BunqOAuthClient>> {
+    pub(crate) fn all(&self) -> Vec<Arc<Manifest>> {
         self.store.state()
     }
 
@@ -60,18 +61,18 @@ impl Objects {
     }
 
     /// Whether there is an object that `is_it` names.
-    pub(crate) fn any(&self, is_it: impl Fn(&BunqOAuthClient) -> bool) -> bool {
+    pub(crate) fn any(&self, is_it: impl Fn(&Manifest) -> bool) -> bool {
         self.store.find(|object| is_it(object)).is_some()
     }
 
     /// Asks for a pass over one object.
-    pub(crate) fn wake(&self, object: &BunqOAuthClient) {
+    pub(crate) fn wake(&self, object: &Manifest) {
         // It fails only while the process ends.
         let _ = self.wanted.unbounded_send(ObjectRef::from_obj(object));
     }
 
     /// Asks for a pass over every object that `which` names.
-    pub(crate) fn wake_where(&self, which: impl Fn(&BunqOAuthClient) -> bool) {
+    pub(crate) fn wake_where(&self, which: impl Fn(&Manifest) -> bool) {
         for object in self.store.state_filter(|object| which(object)) {
             self.wake(&object);
         }
@@ -85,7 +86,7 @@ impl Objects {
 
     /// An object that went while a pass held its claim: the claim may be younger than the sweep that its deletion
     /// asked for.
-    pub(crate) fn sweep_if_gone(&self, object: &BunqOAuthClient) {
+    pub(crate) fn sweep_if_gone(&self, object: &Manifest) {
         let known = self.store.get(&ObjectRef::from_obj(object));
         if known.is_none_or(|known| known.uid() != object.uid()) {
             self.ask_for_sweep();

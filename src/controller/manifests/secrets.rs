@@ -22,11 +22,8 @@ use kube::{
 };
 use tokio::task::AbortHandle;
 
-use super::objects::Objects;
-use crate::{
-    api::BunqOAuthClient,
-    controller::api_server::{ApiServer, Lanes, Pauses, listen, status_code},
-};
+use super::{manifest::Manifest, objects::Objects};
+use crate::controller::api_server::{ApiServer, Lanes, Pauses, listen, status_code};
 
 /// Between two attempts to watch a namespace, at most: a grant is noticed this fast.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -110,8 +107,8 @@ struct Listener {
 
 impl Listener {
     /// Asks for a pass over the objects of the namespace that `which` names.
-    fn wake(&self, which: impl Fn(&BunqOAuthClient) -> bool) {
-        let is_here = |object: &BunqOAuthClient| object.namespace().as_ref() == Some(&self.namespace);
+    fn wake(&self, which: impl Fn(&Manifest) -> bool) {
+        let is_here = |object: &Manifest| object.namespace().as_ref() == Some(&self.namespace);
         self.objects.wake_where(|object| is_here(object) && which(object));
     }
 }
@@ -125,7 +122,7 @@ async fn watch(lanes: Arc<Lanes>, listener: Listener) {
         match event {
             Ok(Event::Apply(secret) | Event::Delete(secret)) => {
                 let name = secret.name_any();
-                listener.wake(|object| uses(object, &name));
+                listener.wake(|object| object.uses(&name));
             }
             // What happened while nobody watched is unknown: look at every object.
             Ok(Event::InitDone) => {
@@ -161,12 +158,6 @@ fn stripped(
         secret.metadata.annotations = None;
         secret.metadata.managed_fields = None;
     })
-}
-
-/// Whether the Secret of this name is the object's output or its credentials.
-fn uses(object: &BunqOAuthClient, name: &str) -> bool {
-    object.spec.credentials.api_key_secret_ref.name == name
-        || object.spec.output_secret_name(&object.name_any()) == name
 }
 
 /// What failed, without any of the answer.

@@ -1,4 +1,4 @@
-//! The watch on manifests: stripped of what nobody asks for, kept in the store, told to the controller.
+//! The watch on manifests: kept in the store, told to the controller where people changed something.
 
 use std::time::Duration;
 
@@ -6,33 +6,30 @@ use futures::{Stream, StreamExt, TryStreamExt};
 use kube::{
     Api, Client, ResourceExt,
     runtime::{
-        Predicate, PredicateConfig, WatchStreamExt, predicates, reflector,
+        PredicateConfig, WatchStreamExt, reflector,
         watcher::{self, Event},
     },
 };
 
-use super::objects::Objects;
+use super::{manifest::Manifest, objects::Objects};
 use crate::{
-    api::BunqOAuthClient,
     controller::api_server::{Pauses, listen},
     telemetry,
 };
 
 /// Between two attempts to watch, at most: everything waits for this watch.
 const WATCH_PAUSE: Duration = Duration::from_secs(2);
-/// Where kubectl keeps the whole manifest once more.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// The objects of all watched namespaces: kept in the store, told to the sweeper when they go.
 pub(crate) fn watched(
     namespaces: Vec<String>,
     client: &Client,
-    writer: reflector::store::Writer<BunqOAuthClient>,
+    writer: reflector::store::Writer<Manifest>,
     caught_up: impl Fn() + Send + 'static,
     objects: Objects,
-) -> impl Stream<Item = Result<BunqOAuthClient, watcher::Error>> + Send + 'static {
+) -> impl Stream<Item = Result<Manifest, watcher::Error>> + Send + 'static {
     // Rights on objects are cluster-wide (D14), so several namespaces are one watch and a filter.
-    let api = match namespaces.as_slice() {
+    let api: Api<Manifest> = match namespaces.as_slice() {
         [namespace] => Api::namespaced(client.clone(), namespace),
         _ => Api::all(client.clone()),
     };
@@ -67,27 +64,17 @@ pub(crate) fn watched(
         .applied_objects()
         // The controller would pause for an error that it sees, and with it all that others ask for (D15).
         .filter(|object| std::future::ready(object.is_ok()))
-        .predicate_filter(
-            // Our own status writes change none of these; a finalizer or an annotation bumps no generation.
-            predicates::generation.combine(predicates::annotations).combine(predicates::finalizers),
-            PredicateConfig::default(),
-        )
+        .predicate_filter(|object: &Manifest| Some(object.asked), PredicateConfig::default())
 }
 
-/// Keeps in memory what is asked of it: names, the spec, reasons. A pass reads the object itself.
-fn strip(object: &mut BunqOAuthClient) {
-    object.metadata.managed_fields = None;
-    object.annotations_mut().remove(LAST_APPLIED);
-    if let Some(status) = &mut object.status {
-        for condition in &mut status.conditions {
-            condition.message = String::new();
-        }
-        status.redirect_urls = Vec::new();
-        status.authorization_url = None;
+/// The version of an object is asked for once: by the first who looks at it.
+fn strip(object: &mut Manifest) {
+    if !object.is_new() {
+        object.metadata.resource_version = None;
     }
 }
 
-fn is_watched(namespaces: &[String], event: &Event<BunqOAuthClient>) -> bool {
+fn is_watched(namespaces: &[String], event: &Event<Manifest>) -> bool {
     match event {
         Event::Apply(object) | Event::Delete(object) | Event::InitApply(object) => {
             namespaces.is_empty() || object.namespace().is_some_and(|namespace| namespaces.contains(&namespace))

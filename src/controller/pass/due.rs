@@ -89,7 +89,7 @@ pub(super) fn resync_interval(object: &BunqOAuthClient) -> Duration {
 mod tests {
     use super::*;
     use crate::{
-        controller::manifests::Verified,
+        controller::manifests::{CauseId, Verified},
         plan::{Cause, Client, ClientStatus, Stall, Urls, Waiting},
     };
 
@@ -112,7 +112,7 @@ mod tests {
             has_secret: true,
             urls: Urls::NotShown,
         };
-        Verified { at: at(second), cause: Cause::default(), client, bound_ip: None }
+        Verified { at: at(second), cause: CauseId::of(&Cause::default()), client, bound_ip: None }
     }
 
     #[test]

@@ -9,8 +9,9 @@ use tracing::Instrument;
 use super::{
     due::{Circumstances, Due, SAFETY_NET, due, resync_interval},
     end::End,
+    greeting::Newcomer,
     parts::Parts,
-    report::{self, Grantee},
+    report::{self, Grantee, Standing},
     walk::Pass,
 };
 use crate::{
@@ -18,14 +19,14 @@ use crate::{
     bunq,
     controller::{
         api_server::{KubeCall, absent, call, failed_with},
-        manifests::Verified,
+        manifests::{CauseId, Manifest, Verified},
         stop::{Stop, is_signature_trouble},
         tell::{
             log,
-            status::{self, Findings, Part, Report},
+            status::{self, Report},
         },
     },
-    plan::{Reason, Verdict, action::News},
+    plan::{Verdict, action::News},
     telemetry::{self, Work, metrics::ReconcileResult, trace},
 };
 
@@ -49,7 +50,7 @@ pub(crate) struct Frame {
 }
 
 /// One pass over `object`, never failing: every trouble is told in the status and tried again.
-pub(crate) async fn reconcile(object: Arc<BunqOAuthClient>, frame: Arc<Frame>) -> Result<Action, Infallible> {
+pub(crate) async fn reconcile(object: Arc<Manifest>, frame: Arc<Frame>) -> Result<Action, Infallible> {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     let Parts { memories, duty, clock, metrics, .. } = &*frame.parts;
     // Whoever is elected looks at everything.
@@ -60,7 +61,7 @@ pub(crate) async fn reconcile(object: Arc<BunqOAuthClient>, frame: Arc<Frame>) -
         controller = "bunqoauthclient",
         %namespace,
         %name,
-        generation = object.metadata.generation,
+        generation = object.generation,
         reconcileID = %uuid::Uuid::new_v4(),
         trace_id = tracing::field::Empty,
     );
@@ -117,18 +118,17 @@ impl Frame {
         Self { parts, workers, grantee }
     }
 
-    async fn pass(&self, known: Arc<BunqOAuthClient>) -> Outcome {
+    async fn pass(&self, known: Arc<Manifest>) -> Outcome {
         let Parts { objects, memories, .. } = &*self.parts;
         let (namespace, name) = (known.namespace().unwrap_or_default(), known.name_any());
         let (api, uid) = (objects.api(&namespace), known.uid().unwrap_or_default());
         // The answer to a status that was written over this very version is as good as a read (`S2`).
-        let greeted = if known.status.is_none() { self.greet(&known, &api).await } else { None };
-        let (object, is_newcomer) = if let Some(object) = greeted {
+        let (object, is_newcomer) = if let Some(object) = self.greet(Newcomer::known(&known), &api).await {
             (object, true)
         } else {
             let read = call(KubeCall::ReadManifest, || format!("{namespace}/{name}"), api.get(&name)).await;
             match absent(read) {
-                Ok(Some(object)) => match self.greet(&object, &api).await {
+                Ok(Some(object)) => match self.greet(Newcomer::read(&object), &api).await {
                     Some(greeted) => (greeted, true),
                     None => (object, false),
                 },
@@ -158,28 +158,9 @@ impl Frame {
         outcome
     }
 
-    /// The first visit is visible at once: all conditions, not yet known (C03). The object as it is then, if this
-    /// was it.
-    async fn greet(&self, object: &BunqOAuthClient, api: &Api<BunqOAuthClient>) -> Option<BunqOAuthClient> {
-        let is_known = object.status.as_ref().is_some_and(|status| !status.conditions.is_empty());
-        if is_known || object.metadata.deletion_timestamp.is_some() || object.spec.suspend {
-            return None;
-        }
-        let report = Report {
-            generation: object.metadata.generation.unwrap_or_default(),
-            now: self.parts.clock.now(),
-            reason: Reason::Progressing,
-            message: Reason::Progressing.meaning().to_owned(),
-            credentials: Part::Unseen,
-            remote: Part::Unseen,
-            secret: Part::Unseen,
-            findings: Findings::default(),
-            inputs: None,
-            next_attempt: None,
-            handled: None,
-        };
-        let mut greeted = object.clone();
-        matches!(write_status(&mut greeted, api, &report).await, Written::Yes).then_some(greeted)
+    /// The object after its first greeting; `None` if it has had one, or could not be given any.
+    async fn greet(&self, newcomer: Option<Newcomer>, api: &Api<BunqOAuthClient>) -> Option<BunqOAuthClient> {
+        newcomer?.greet(api, self.parts.clock.now()).await
     }
 
     async fn conclude(&self, api: &Api<BunqOAuthClient>, mut pass: Pass, end: End) -> Outcome {
@@ -199,7 +180,7 @@ impl Frame {
             return outcome;
         };
         let findings = report::findings(&pass);
-        let report::Parts { credentials, remote, secret } = report::parts(&end, reason, findings.user_id.is_some());
+        let Standing { credentials, remote, secret } = report::standing(&end, reason, findings.user_id.is_some());
         let report = Report {
             generation: pass.want.cause.generation,
             now,
@@ -243,7 +224,7 @@ impl Frame {
     }
 
     /// Told once until a pass ends in order.
-    async fn tell_panic(&self, object: &BunqOAuthClient, uid: &str) {
+    async fn tell_panic(&self, object: &Manifest, uid: &str) {
         if self.parts.memories.of(uid, |memory| !std::mem::replace(&mut memory.panicked, true)) {
             self.parts.herald.tell_panic(object).await;
         }
@@ -262,7 +243,7 @@ impl Frame {
                     memory.failures = 0;
                     memory.distrusted_since = None;
                     if let (Some(at), Some(client)) = (pass.reads.at, client) {
-                        let cause = pass.want.cause.clone();
+                        let cause = CauseId::of(&pass.want.cause);
                         memory.verified = Some(Verified { at, cause, client, bound_ip: pass.bound_ip() });
                     }
                 }

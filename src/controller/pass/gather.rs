@@ -150,25 +150,13 @@ mod tests {
 
     use super::*;
     use crate::controller::{
-        fixtures::{Scripted, refusal},
+        fixtures::{Scripted, manifest, refusal},
         pass::translate,
     };
 
-    fn object() -> BunqOAuthClient {
-        serde_json::from_value(json!({
-            "apiVersion": "bunq-operator.io/v1alpha1", "kind": "BunqOAuthClient",
-            "metadata": {"name": "app", "namespace": "shop", "uid": "u1", "generation": 3},
-            "spec": {
-                "displayName": "App", "redirectUrl": "https://a.example",
-                "credentials": {"apiKeySecretRef": {"name": "bunq"}},
-            },
-        }))
-        .unwrap()
-    }
-
     async fn read(answer: (u16, Value)) -> Credentials {
         let client = Scripted::default().client(move |_, _| answer.clone());
-        credentials(&Api::namespaced(client, "shop"), &object(), "shop/bunq").await
+        credentials(&Api::namespaced(client, "shop"), &manifest(&json!({})), "shop/bunq").await
     }
 
     fn secret(data: &Value) -> (u16, Value) {
@@ -202,7 +190,7 @@ mod tests {
 
     #[test]
     fn the_same_attempt_again_backs_off_and_any_other_input_does_not() {
-        let mut object = object();
+        let mut object = manifest(&json!({}));
         let want = translate::desired(&object, "");
         let same = inputs(&want, "s1/7", None);
         let until = Timestamp::from_second(60).unwrap();
@@ -217,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_person_is_heard_once_and_a_deletion_goes_first() {
-        let mut object = object();
+        let mut object = manifest(&json!({}));
         let mut want = translate::desired(&object, "");
         want.cause.requested_at = Some("now".to_owned());
         assert!(attempt(&object, &want, "").is_asked);

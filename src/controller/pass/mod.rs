@@ -3,6 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `frame` | the frame of a pass: live read, greeting, status, Events, appointment |
+//! | `greeting` | the first visit |
 //! | `walk` | the pass itself, step by step |
 //! | `end` | how it ends |
 //! | `gather` | the key, the inputs, and whether they may be tried yet |
@@ -22,6 +23,7 @@ mod end;
 mod finalizer;
 mod frame;
 mod gather;
+mod greeting;
 mod ledger;
 mod output;
 mod parts;

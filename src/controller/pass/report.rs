@@ -69,22 +69,22 @@ fn verdict_reason(verdict: &Verdict) -> Option<Reason> {
 
 /// How the three parts of Ready stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Parts {
+pub(super) struct Standing {
     pub(super) credentials: Part,
     pub(super) remote: Part,
     pub(super) secret: Part,
 }
 
 /// Which part of the whole this end speaks of. The credentials are good where a user is known by them.
-pub(super) fn parts(end: &End, reason: Reason, has_user: bool) -> Parts {
+pub(super) fn standing(end: &End, reason: Reason, has_user: bool) -> Standing {
     let credentials = if has_user { Part::Good } else { Part::Unseen };
-    let unseen = Parts { credentials, remote: Part::Unseen, secret: Part::Unseen };
+    let unseen = Standing { credentials, remote: Part::Unseen, secret: Part::Unseen };
     match end {
         End::Verdict(Verdict::Synced | Verdict::Cancelled | Verdict::NothingToCancel) => {
-            Parts { remote: Part::Good, secret: Part::Good, ..unseen }
+            Standing { remote: Part::Good, secret: Part::Good, ..unseen }
         }
         End::Verdict(_) | End::Waiting(..) | End::Stop(_) => match reason {
-            Reason::SecretNotOwned | Reason::SecretImmutable => Parts { secret: Part::Bad, ..unseen },
+            Reason::SecretNotOwned | Reason::SecretImmutable => Standing { secret: Part::Bad, ..unseen },
             Reason::CredentialsSecretNotFound
             | Reason::CredentialsKeyNotFound
             | Reason::CredentialsKeyEmpty
@@ -92,8 +92,8 @@ pub(super) fn parts(end: &End, reason: Reason, has_user: bool) -> Parts {
             | Reason::NotAnApiKey
             | Reason::EnvironmentMismatch
             | Reason::UserChanged
-            | Reason::NamespaceNotGranted => Parts { credentials: Part::Bad, ..unseen },
-            reason if reason.class() == Class::Stalled => Parts { remote: Part::Bad, ..unseen },
+            | Reason::NamespaceNotGranted => Standing { credentials: Part::Bad, ..unseen },
+            reason if reason.class() == Class::Stalled => Standing { remote: Part::Bad, ..unseen },
             _ => unseen,
         },
     }
@@ -127,26 +127,22 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::plan::{Stall, Waiting};
+    use crate::{
+        controller::fixtures::manifest,
+        plan::{Stall, Waiting},
+    };
 
     fn object(metadata: &Value, ready: Option<&str>) -> BunqOAuthClient {
-        let mut object = json!({
-            "apiVersion": "bunq-operator.io/v1alpha1", "kind": "BunqOAuthClient",
-            "metadata": {"name": "app", "namespace": "shop", "uid": "u1", "generation": 3},
-            "spec": {
-                "displayName": "App", "redirectUrl": "https://a.example",
-                "credentials": {"apiKeySecretRef": {"name": "bunq"}},
-            },
-        });
-        object["metadata"].as_object_mut().unwrap().extend(metadata.as_object().unwrap().clone());
+        let mut object = manifest(metadata);
         if let Some(reason) = ready {
             let status = if reason == "Synced" { "True" } else { "Unknown" };
-            object["status"] = json!({"observedGeneration": 3, "conditions": [{
+            let status = json!({"observedGeneration": 3, "conditions": [{
                 "type": "Ready", "status": status, "reason": reason, "message": "",
                 "lastTransitionTime": "2026-01-01T00:00:00Z",
             }]});
+            object.status = serde_json::from_value(status).unwrap();
         }
-        serde_json::from_value(object).unwrap()
+        object
     }
 
     fn told(end: &End, object: &BunqOAuthClient) -> Option<Reason> {
@@ -209,8 +205,8 @@ mod tests {
             (End::Stop(Stop::Outage), Reason::BankUnavailable, [Part::Good, Part::Unseen, Part::Unseen]),
         ];
         for (end, reason, [credentials, remote, secret]) in table {
-            assert_eq!(parts(&end, reason, true), Parts { credentials, remote, secret }, "{end:?}");
+            assert_eq!(standing(&end, reason, true), Standing { credentials, remote, secret }, "{end:?}");
         }
-        assert_eq!(parts(&End::Stop(Stop::Outage), Reason::BankUnavailable, false).credentials, Part::Unseen);
+        assert_eq!(standing(&End::Stop(Stop::Outage), Reason::BankUnavailable, false).credentials, Part::Unseen);
     }
 }

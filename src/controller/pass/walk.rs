@@ -20,7 +20,7 @@ use crate::{
     bunq::{OauthClient, Priority},
     controller::{
         bank::{Fate, Turn},
-        manifests::{Pair, Verified},
+        manifests::{CauseId, Pair, Verified},
         session::Caller,
         stop::Stop,
         tell::Author,
@@ -43,7 +43,7 @@ pub(super) struct Pass {
     pub(super) reads: Reads,
     /// The version of the Secret with the key.
     credentials: String,
-    /// The slot for the mutation that was announced.
+    /// The place in the bank's window for the mutation that was announced.
     turn: Option<Turn>,
     /// What happened, to be told at the end.
     pub(super) news: Vec<News>,
@@ -210,7 +210,7 @@ impl Pass {
         let now = self.parts.clock.now();
         let verified = self.parts.memories.of(&self.talk.caller.uid, |memory| memory.verified.clone());
         let is_fresh = |verified: &Verified| {
-            verified.cause == self.want.cause
+            verified.cause == CauseId::of(&self.want.cause)
                 && Some(verified.client.id) == self.seen.journal.oauth_client_id
                 && now.duration_since(verified.at).unsigned_abs() < resync_interval(&self.object)
         };
@@ -247,8 +247,8 @@ impl Pass {
         Some(Wanted::new(&self.object, self.talk.endpoints()?, &self.pair()?))
     }
 
-    /// Carries out `action`, and takes in what came of it: the only code that changes anything at the bank or in the
-    /// cluster for an object. An error ends the pass.
+    /// Carries out `action`, and takes in what came of it: the only code that changes a client at the bank, the
+    /// published Secret or the finalizer. An error ends the pass.
     async fn perform(&mut self, action: &Action) -> Result<(), Stop> {
         let outcome = match action {
             Action::AddFinalizer => {

@@ -6,9 +6,8 @@ use crate::{
     bunq::{ApiKey, Environment},
     controller::{
         claim::{Claim, Claims, Owner},
-        manifests::Objects,
+        manifests::{Manifest, Objects},
         stop::Stop,
-        tell::status,
     },
     plan::{Desired, Remembered},
 };
@@ -44,7 +43,7 @@ pub(super) async fn claim(
             allow_other_user(&claim, user_id, want)?;
             let new = claims.hold(&owner, environment, user_id, context).await?;
             claims.free(&claim).await?;
-            objects.wake_where(|object| status::may_wait_for_a_user(object.status.as_ref()));
+            objects.wake_where(Manifest::may_wait_for_a_user);
             new
         }
         None => claims.hold(&owner, environment, user_id, context).await?,

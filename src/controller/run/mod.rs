@@ -4,9 +4,7 @@
 //! |---|---|
 //! | `wiring` | builds the parts, and hands each what it needs |
 //! | `tasks` | tasks that must never end |
-//! | `ready` | the API server and the definition are there |
 
-mod ready;
 mod tasks;
 mod wiring;
 
@@ -22,11 +20,16 @@ use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 
 use self::{
-    ready::until_served,
     tasks::{Ended, Tasks},
     wiring::{Wiring, World},
 };
-use super::{api_server::ApiServer, config::Config, lead::Leadership, manifests, pass::reconcile};
+use super::{
+    api_server::{ApiServer, until_served},
+    config::Config,
+    lead::Leadership,
+    manifests,
+    pass::reconcile,
+};
 use crate::{
     bunq::Transport,
     clock::{self, SharedClock},

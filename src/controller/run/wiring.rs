@@ -11,7 +11,6 @@ use kube::{
 use tokio::sync::watch;
 
 use crate::{
-    api::BunqOAuthClient,
     bunq::{Bank, Endpoints, Environment, Transport},
     clock::SharedClock,
     controller::{
@@ -22,10 +21,10 @@ use crate::{
         context::ContextStore,
         keep::{Census, Sweeper},
         lead::{Candidate, Duty, Fenced, Heir, Leadership, LeaseOf},
-        manifests::{Asked, Memories, Objects, SecretWatches},
+        manifests::{Asked, Manifest, Memories, Objects, SecretWatches},
         pass::{Frame, Grantee, Parts},
         session::{Device, Means, Sessions},
-        tell::{Herald, status},
+        tell::Herald,
     },
     telemetry::{self, Telemetry},
 };
@@ -57,8 +56,8 @@ impl Wiring {
         world: World,
         leadership: Arc<Leadership>,
         stopped: watch::Receiver<bool>,
-        store: Store<BunqOAuthClient>,
-    ) -> (Self, Asked<impl Stream<Item = ObjectRef<BunqOAuthClient>> + Send + 'static>) {
+        store: Store<Manifest>,
+    ) -> (Self, Asked<impl Stream<Item = ObjectRef<Manifest>> + Send + 'static>) {
         let World { api_server, transport, clock, telemetry } = world;
         let metrics = Arc::clone(&telemetry.metrics);
         let client = api_server.client().clone();
@@ -172,15 +171,12 @@ fn banks(config: &Config, transport: Arc<dyn Transport>) -> Banks {
 /// Everybody who waited for the bank comes, spread by the limiter.
 fn on_return(objects: Objects, memories: Arc<Memories>) -> impl Fn(Environment) + Send + Sync + 'static {
     move |_| {
-        objects.wake_where(|object| {
-            let waits = object.status.as_ref().is_some_and(status::tells_of_an_outage);
-            if waits {
-                memories.of(&object.uid().unwrap_or_default(), |memory| {
-                    memory.released = true;
-                    memory.failures = 0;
-                });
-            }
-            waits
-        });
+        for object in objects.all().iter().filter(|object| object.tells_of_an_outage()) {
+            memories.of(&object.uid().unwrap_or_default(), |memory| {
+                memory.released = true;
+                memory.failures = 0;
+            });
+            objects.wake(object);
+        }
     }
 }

@@ -92,7 +92,7 @@ impl Handshake<'_> {
         let pem = generated.unwrap_or(Err(bunq::KeyError::Generate)).map_err(fail)?;
         self.entry.stored.context.key_pair_pem = Some(SecretString::from(pem.as_str()));
         self.entry.keys = None;
-        self.save().await
+        self.write_down().await
     }
 
     async fn install(&mut self) -> Result<(), Stop> {
@@ -110,7 +110,7 @@ impl Handshake<'_> {
             server_key_pem: reply.value.server_key.as_pem().to_owned(),
         });
         self.entry.keys = None;
-        self.save().await
+        self.write_down().await
     }
 
     async fn register_device(&mut self) -> Result<(), Stop> {
@@ -161,7 +161,7 @@ impl Handshake<'_> {
             self.read_bound_ip().await;
         }
         drop(slot);
-        self.save().await
+        self.write_down().await
     }
 
     /// The installation is of no use any more. At most five times a day (protocol §8).
@@ -222,7 +222,7 @@ impl Handshake<'_> {
         self.entry.keys(|name| contexts.locate(name))
     }
 
-    async fn save(&mut self) -> Result<(), Stop> {
+    async fn write_down(&mut self) -> Result<(), Stop> {
         self.entry.touch();
         Ok(self.means.contexts.save(self.entry).await?)
     }

@@ -105,14 +105,21 @@ impl Herald {
     }
 
     /// A pass over the object panicked (`F36`); what the panic said may hold secrets.
-    pub(crate) async fn tell_panic(&self, object: &BunqOAuthClient) {
+    pub(crate) async fn tell_panic(&self, object: &impl Resource<DynamicType = ()>) {
         let note = "the operator failed over this object, by a defect of its own; other objects go on, and this one is \
                     tried again. Report it with the log of the operator around this time";
         self.tell(object, EventType::Warning, "ReconcilePanicked", "Reconcile", note).await;
     }
 
     /// Publishes one Event; what goes wrong is only logged.
-    async fn tell(&self, object: &BunqOAuthClient, type_: EventType, reason: &str, action: &str, note: &str) {
+    async fn tell(
+        &self,
+        object: &impl Resource<DynamicType = ()>,
+        type_: EventType,
+        reason: &str,
+        action: &str,
+        note: &str,
+    ) {
         let event = Event {
             type_,
             reason: reason.to_owned(),

@@ -34,7 +34,7 @@ fn of_rejection(rejection: &Rejection) -> String {
 }
 
 /// The command that asks for a pass now.
-pub(crate) fn retry_command(object: &str) -> String {
+fn retry_command(object: &str) -> String {
     let (namespace, name) = object.split_once('/').unwrap_or(("default", object));
     format!("kubectl -n {namespace} annotate boc {name} reconcile.fluxcd.io/requestedAt=$(date +%s) --overwrite")
 }

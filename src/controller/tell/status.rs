@@ -4,7 +4,9 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
-    api::{Binding, BunqOAuthClientStatus, Condition, ConditionStatus, Environment, RedirectUrlStatus},
+    api::{
+        Binding, BunqOAuthClientStatus, Condition, ConditionStatus, Environment, RedirectUrlStatus, condition::TYPES,
+    },
     plan::{Class, Client, ClientStatus, Reason, Urls},
 };
 
@@ -174,14 +176,6 @@ fn conditions(old: &BunqOAuthClientStatus, report: &Report) -> Vec<Condition> {
     new.list
 }
 
-/// Every type of condition. Ready first; the order never changes.
-pub(crate) const TYPES: [&str; 7] =
-    ["Ready", "Reconciling", "Stalled", "CredentialsValid", "RemoteInSync", "SecretInSync", "DisplayNameSynced"];
-
-/// Reasons that only the parts of Ready have.
-pub(crate) const PART_REASONS: [&str; 6] =
-    ["Accepted", "Verified", "Published", "DisplayNameDiffers", "DisplayNameNotShown", "NotVerified"];
-
 fn rank(type_: &str) -> usize {
     TYPES.iter().position(|known| *known == type_).unwrap_or(TYPES.len())
 }
@@ -276,13 +270,6 @@ pub(crate) fn headline(status: &BunqOAuthClientStatus) -> Option<&str> {
         Some(remote) if is_true(status, "Ready") && remote.status == ConditionStatus::Unknown => Some(&remote.reason),
         Some(_) | None => ready_reason(status),
     }
-}
-
-/// Whether the object may wait for a user that another one holds. Who is about to be told so waits, too, and its
-/// status is not known yet.
-pub(crate) fn may_wait_for_a_user(status: Option<&BunqOAuthClientStatus>) -> bool {
-    let waiting = [None, Some(Reason::Progressing.as_str()), Some(Reason::UserAlreadyClaimed.as_str())];
-    waiting.contains(&status.and_then(ready_reason))
 }
 
 /// Whether people were told already that the bank is away, or is not who it should be.

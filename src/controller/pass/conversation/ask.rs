@@ -1,34 +1,102 @@
 //! Calls about the client: what they are asked with, and what they bring.
 
+use async_trait::async_trait;
+
 use crate::{
-    bunq::{self, Access, Bank, Call, OauthClient, Reply, UpdateBody},
+    bunq::{self, Access, Bank, Call, CallbackUrl, OauthClient, Reply, UpdateBody},
     plan::{CreateBody, Desired, DesiredStatus, Mutation},
 };
 
 /// A call about the client.
-pub(super) enum Ask<'a> {
-    Clients,
-    Client(u64),
-    CallbackUrls(u64),
-    /// With the manifest that asks for it.
-    Change(&'a Mutation, &'a Desired),
+#[async_trait]
+pub(super) trait Ask: Sync {
+    /// What it brings.
+    type Answer: Send;
+
+    fn call(&self) -> Call;
+
+    async fn put(&self, bank: &Bank, access: &Access<'_>) -> Result<Reply<Self::Answer>, bunq::Error>;
 }
 
-/// What a call brought.
-pub(super) enum Heard {
-    Clients(Vec<OauthClient>),
-    Client(OauthClient),
-    CallbackUrls(Vec<bunq::CallbackUrl>),
-    Changed(Option<u64>),
+/// Every client of the user.
+pub(super) struct Clients;
+
+#[async_trait]
+impl Ask for Clients {
+    type Answer = Vec<OauthClient>;
+
+    fn call(&self) -> Call {
+        Call::ListOauthClients
+    }
+
+    async fn put(&self, bank: &Bank, access: &Access<'_>) -> Result<Reply<Self::Answer>, bunq::Error> {
+        bank.list_oauth_clients(access).await
+    }
 }
 
-impl Ask<'_> {
-    pub(super) fn call(&self) -> Call {
-        match self {
-            Self::Clients => Call::ListOauthClients,
-            Self::Client(_) => Call::GetOauthClient,
-            Self::CallbackUrls(_) => Call::ListCallbackUrls,
-            Self::Change(mutation, _) => call_of(mutation),
+/// One client.
+pub(super) struct Client(pub(super) u64);
+
+#[async_trait]
+impl Ask for Client {
+    type Answer = OauthClient;
+
+    fn call(&self) -> Call {
+        Call::GetOauthClient
+    }
+
+    async fn put(&self, bank: &Bank, access: &Access<'_>) -> Result<Reply<Self::Answer>, bunq::Error> {
+        bank.get_oauth_client(access, self.0).await
+    }
+}
+
+/// The redirect URLs of a client.
+pub(super) struct CallbackUrls(pub(super) u64);
+
+#[async_trait]
+impl Ask for CallbackUrls {
+    type Answer = Vec<CallbackUrl>;
+
+    fn call(&self) -> Call {
+        Call::ListCallbackUrls
+    }
+
+    async fn put(&self, bank: &Bank, access: &Access<'_>) -> Result<Reply<Self::Answer>, bunq::Error> {
+        bank.list_callback_urls(access, self.0).await
+    }
+}
+
+/// A change, with the manifest that asks for it; a creation may bring an id.
+pub(super) struct Change<'a>(pub(super) &'a Mutation, pub(super) &'a Desired);
+
+#[async_trait]
+impl Ask for Change<'_> {
+    type Answer = Option<u64>;
+
+    fn call(&self) -> Call {
+        call_of(self.0)
+    }
+
+    async fn put(&self, bank: &Bank, access: &Access<'_>) -> Result<Reply<Self::Answer>, bunq::Error> {
+        let nothing = |reply: Reply<()>| reply.map(|()| None);
+        match self.0 {
+            Mutation::Create(body) => bank.create_oauth_client(access, &create_body(*body, self.1)).await,
+            Mutation::SetStatus { client, status } => {
+                let body = UpdateBody { status: Some(status_word(*status)), redirect_url: None };
+                bank.update_oauth_client(access, *client, &body).await.map(nothing)
+            }
+            Mutation::PutRedirectUrl { client, url, with_status } => {
+                let status = with_status.then_some(bunq::ClientStatus::Active);
+                let body = UpdateBody { status, redirect_url: Some(url.clone()) };
+                bank.update_oauth_client(access, *client, &body).await.map(nothing)
+            }
+            Mutation::AddUrl { client, url } => bank.create_callback_url(access, *client, url).await,
+            Mutation::ReplaceUrl { client, entry, url } => {
+                bank.update_callback_url(access, *client, *entry, url).await.map(nothing)
+            }
+            Mutation::RemoveUrl { client, entry, .. } => {
+                bank.delete_callback_url(access, *client, *entry).await.map(nothing)
+            }
         }
     }
 }
@@ -41,46 +109,6 @@ pub(super) fn call_of(mutation: &Mutation) -> Call {
         Mutation::AddUrl { .. } => Call::CreateCallbackUrl,
         Mutation::ReplaceUrl { .. } => Call::UpdateCallbackUrl,
         Mutation::RemoveUrl { .. } => Call::DeleteCallbackUrl,
-    }
-}
-
-/// Makes the call.
-pub(super) async fn exchange(bank: &Bank, access: &Access<'_>, ask: &Ask<'_>) -> Result<Reply<Heard>, bunq::Error> {
-    match ask {
-        Ask::Clients => bank.list_oauth_clients(access).await.map(|reply| reply.map(Heard::Clients)),
-        Ask::Client(id) => bank.get_oauth_client(access, *id).await.map(|reply| reply.map(Heard::Client)),
-        Ask::CallbackUrls(id) => bank.list_callback_urls(access, *id).await.map(|reply| reply.map(Heard::CallbackUrls)),
-        Ask::Change(mutation, want) => {
-            change(bank, access, mutation, want).await.map(|reply| reply.map(Heard::Changed))
-        }
-    }
-}
-
-async fn change(
-    bank: &Bank,
-    access: &Access<'_>,
-    mutation: &Mutation,
-    want: &Desired,
-) -> Result<Reply<Option<u64>>, bunq::Error> {
-    let nothing = |reply: Reply<()>| reply.map(|()| None);
-    match mutation {
-        Mutation::Create(body) => bank.create_oauth_client(access, &create_body(*body, want)).await,
-        Mutation::SetStatus { client, status } => {
-            let body = UpdateBody { status: Some(status_word(*status)), redirect_url: None };
-            bank.update_oauth_client(access, *client, &body).await.map(nothing)
-        }
-        Mutation::PutRedirectUrl { client, url, with_status } => {
-            let status = with_status.then_some(bunq::ClientStatus::Active);
-            let body = UpdateBody { status, redirect_url: Some(url.clone()) };
-            bank.update_oauth_client(access, *client, &body).await.map(nothing)
-        }
-        Mutation::AddUrl { client, url } => bank.create_callback_url(access, *client, url).await,
-        Mutation::ReplaceUrl { client, entry, url } => {
-            bank.update_callback_url(access, *client, *entry, url).await.map(nothing)
-        }
-        Mutation::RemoveUrl { client, entry, .. } => {
-            bank.delete_callback_url(access, *client, *entry).await.map(nothing)
-        }
     }
 }
 

@@ -15,7 +15,7 @@ pub(in crate::controller::pass) struct Reads {
     pairs: Vec<Pair>,
     /// When the client was read last.
     pub(in crate::controller::pass) at: Option<Timestamp>,
-    /// The address that the bank had bound the key to.
+    /// The address that the bank had bound the key to, when the read that this pass goes by was made.
     pub(in crate::controller::pass) bound_ip: Option<String>,
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::ask::{Ask, Heard, call_of, exchange};
+use super::ask::{Ask, CallbackUrls, Change, Client, Clients, call_of};
 use crate::{
     bunq::{Call, CallbackUrl, Class, Endpoints, Environment, OauthClient, UserKind},
     controller::{
@@ -80,7 +80,7 @@ impl Talk {
         Err(self.key.lack(&self.caller.credentials))
     }
 
-    /// A slot for this change, or when it comes.
+    /// A place in the bank's window for this change, or when it comes.
     pub(in crate::controller::pass) async fn take_turn(&self, mutation: &Mutation) -> Result<Turn, Stop> {
         self.turn(call_of(mutation)).await
     }
@@ -94,10 +94,7 @@ impl Talk {
         &mut self,
         claim: Option<&Claim>,
     ) -> Result<Vec<OauthClient>, Stop> {
-        match self.ask(&Ask::Clients, claim, None).await? {
-            Heard::Clients(clients) => Ok(clients),
-            other => Err(mixed_up(&other)),
-        }
+        self.ask(&Clients, claim, None).await
     }
 
     /// One client; `None` is the bank's 404.
@@ -106,11 +103,9 @@ impl Talk {
         id: u64,
         claim: Option<&Claim>,
     ) -> Result<Option<OauthClient>, Stop> {
-        match self.ask(&Ask::Client(id), claim, None).await {
-            Ok(Heard::Client(client)) => Ok(Some(client)),
-            Ok(other) => Err(mixed_up(&other)),
+        match self.ask(&Client(id), claim, None).await {
             Err(Stop::Bank { source }) if source.class() == Class::NotFound => Ok(None),
-            Err(stop) => Err(stop),
+            answer => answer.map(Some),
         }
     }
 
@@ -120,13 +115,11 @@ impl Talk {
         id: u64,
         claim: Option<&Claim>,
     ) -> Result<Option<Vec<CallbackUrl>>, Stop> {
-        match self.ask(&Ask::CallbackUrls(id), claim, None).await {
-            Ok(Heard::CallbackUrls(urls)) => Ok(Some(urls)),
-            Ok(other) => Err(mixed_up(&other)),
+        match self.ask(&CallbackUrls(id), claim, None).await {
             Err(Stop::Bank { source }) if matches!(source.class(), Class::NotFound | Class::MethodNotAllowed) => {
                 Ok(None)
             }
-            Err(stop) => Err(stop),
+            answer => answer.map(Some),
         }
     }
 
@@ -138,15 +131,12 @@ impl Talk {
         claim: Option<&Claim>,
         turn: Option<Turn>,
     ) -> Result<Option<u64>, Stop> {
-        match self.ask(&Ask::Change(mutation, want), claim, turn).await? {
-            Heard::Changed(id) => Ok(id),
-            other => Err(mixed_up(&other)),
-        }
+        self.ask(&Change(mutation, want), claim, turn).await
     }
 
     /// One call, in the turn that was taken for it or in a new one; a session that the bank no longer accepts costs
     /// one new session and one replay (`F18`).
-    async fn ask(&mut self, ask: &Ask<'_>, claim: Option<&Claim>, mut turn: Option<Turn>) -> Result<Heard, Stop> {
+    async fn ask<A: Ask>(&mut self, ask: &A, claim: Option<&Claim>, mut turn: Option<Turn>) -> Result<A::Answer, Stop> {
         let environment = self.environment()?;
         let mut renewed = false;
         loop {
@@ -158,7 +148,7 @@ impl Talk {
                 None => self.turn(ask.call()).await?,
             };
             let bank = self.gate.audited_bank(environment, &self.caller.auditor);
-            let answer = self.gate.call(turn, exchange(&bank, &login.access(), ask)).await;
+            let answer = self.gate.call(turn, ask.put(&bank, &login.access())).await;
             drop(slot);
             match (answer, &self.key) {
                 (Err(Stop::Bank { source }), Key::Here(key)) if source.class() == Class::Session => {
@@ -178,17 +168,6 @@ impl Talk {
             }
         }
     }
-}
-
-/// Our own defect: an answer of another kind than the question.
-fn mixed_up(heard: &Heard) -> Stop {
-    let what = match heard {
-        Heard::Clients(_) => "a list of clients",
-        Heard::Client(_) => "a client",
-        Heard::CallbackUrls(_) => "a list of redirect URLs",
-        Heard::Changed(_) => "the answer to a change",
-    };
-    Stop::Corrupt { what: what.to_owned(), reason: "it is of another kind than the question".to_owned() }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::{
     api::BunqOAuthClient,
     controller::{
         api_server::{KubeCall, absent, call},
-        manifests::Memories,
+        manifests::{Memories, Memory},
         pass::gather::read_secret,
         stop::Stop,
     },
@@ -65,7 +65,8 @@ impl Outlet {
 
     /// Earlier names: the one that the status tells, and those that were written since.
     pub(in crate::controller::pass) fn recall_names(&mut self, published: Option<&str>) {
-        let mut earlier = self.memories.of(&self.uid, |memory| memory.outputs.clone());
+        let written = |memory: &mut Memory| memory.outputs().map(str::to_owned).collect();
+        let mut earlier: BTreeSet<String> = self.memories.of(&self.uid, written);
         earlier.extend(published.map(str::to_owned));
         earlier.remove(&self.name);
         self.leftovers = earlier;
@@ -80,7 +81,7 @@ impl Outlet {
     /// Creates it whole. Where somebody was faster, it is looked at instead, and nothing was written.
     pub(in crate::controller::pass) async fn create(&mut self, wanted: &Wanted) -> Result<bool, Stop> {
         // Whatever becomes of this pass, the next one knows that there is a Secret of this name.
-        self.memories.of(&self.uid, |memory| memory.outputs.insert(self.name.clone()));
+        self.memories.of(&self.uid, |memory| memory.add_output(&self.name));
         let created = wanted.create(&self.api).await?;
         self.settle(created).await
     }
@@ -118,7 +119,7 @@ impl Outlet {
             absent(call(KubeCall::DeleteLeftover, located, self.api.delete(name, &params)).await)?;
         }
         self.leftovers.remove(name);
-        self.memories.of(&self.uid, |memory| memory.outputs.remove(name));
+        self.memories.of(&self.uid, |memory| memory.remove_output(name));
         Ok(())
     }
 

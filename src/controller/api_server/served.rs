@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use kube::{Api, Client, api::ListParams};
 
-use crate::{api::BunqOAuthClient, clock, controller::api_server::status_code, telemetry};
+use super::call::status_code;
+use crate::{api::BunqOAuthClient, clock, telemetry};
 
 /// Between two questions.
 const EVERY: Duration = Duration::from_secs(1);
@@ -12,7 +13,7 @@ const EVERY: Duration = Duration::from_secs(1);
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Asks one plain question again and again until it is answered. Each trouble is told once.
-pub(super) async fn until_served(namespaces: &[String], client: &Client) {
+pub(crate) async fn until_served(namespaces: &[String], client: &Client) {
     let mut told = None;
     loop {
         let trouble = match tokio::time::timeout(DEADLINE, ask(namespaces, client)).await {
