@@ -41,7 +41,7 @@ pub use spec::{
     KeyNames, OutputSecret, SecretFormat, SecretKeys,
 };
 pub use status::{Binding, BunqOAuthClientStatus, RedirectUrlStatus};
-pub use validate::Violation;
+pub use validate::{Violation, validate};
 
 /// The API group.
 pub const GROUP: &str = "bunq-operator.io";

@@ -20,7 +20,7 @@ use super::{
     status::Findings,
 };
 use crate::{
-    api::BunqOAuthClient,
+    api::{self, BunqOAuthClient},
     bunq::{ApiKey, Environment, Priority},
     plan::{self, Action, Class, Desired, Observed, Seen, Step, Verdict, Waiting, action::News, backoff},
     telemetry::ReconcileResult,
@@ -172,7 +172,8 @@ impl Pass {
         if self.want.deleting {
             return Ok(());
         }
-        self.object.spec.validate(&self.object.name_any(), None).map_err(|violations| Stop::InvalidSpec { violations })
+        api::validate(&self.object.spec, &self.object.name_any(), None)
+            .map_err(|violations| Stop::InvalidSpec { violations })
     }
 
     /// Both Secrets of the tenant. While the object is being deleted they may be gone already.
