@@ -4,7 +4,7 @@ use super::{Facts, status::cancel};
 use crate::plan::{
     action::{Action, Release, Step, Verdict},
     journal::Origin,
-    model::{Client, ClientStatus, Listing, Seen},
+    observed::{Client, ClientStatus, Listing, Seen},
 };
 
 /// Cancels the client if that was asked for and is ours to do; then the manifest may go.

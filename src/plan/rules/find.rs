@@ -5,9 +5,10 @@ use jiff::{Timestamp, ToSpan};
 use super::{Facts, stalled};
 use crate::plan::{
     action::{Action, Mutation, News, Step, Waiting},
+    desired::DesiredStatus,
     journal::{CreateBody, CreateSent, Journal, Origin},
     learn::note_shown,
-    model::{Client, ClientStatus, DesiredStatus, Listing, Seen, Urls},
+    observed::{Client, ClientStatus, Listing, Seen, Urls},
     reason::Stall,
 };
 

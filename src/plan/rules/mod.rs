@@ -11,7 +11,8 @@ use jiff::Timestamp;
 
 use super::{
     action::{Action, News, Step, Verdict},
-    model::{Client, Desired, DesiredStatus, Observed},
+    desired::{Desired, DesiredStatus},
+    observed::{Client, Observed},
 };
 
 /// What every row looks at.

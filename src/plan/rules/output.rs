@@ -3,7 +3,8 @@
 use super::{Facts, stalled};
 use crate::plan::{
     action::{Action, Step},
-    model::{DesiredStatus, Output, Seen},
+    desired::DesiredStatus,
+    observed::{Output, Seen},
     reason::Stall,
 };
 

@@ -7,8 +7,9 @@ use super::{
 };
 use crate::plan::{
     action::{Action, Mutation, Step},
+    desired::DesiredStatus,
     journal::{Answer, Origin, Target, Write},
-    model::{Client, DesiredStatus, Entry, Seen, Urls},
+    observed::{Client, Entry, Seen, Urls},
     reason::Stall,
 };
 

@@ -8,8 +8,9 @@ use super::{
 };
 use crate::plan::{
     action::{Action, Mutation, Step, Verdict, Waiting},
+    desired::DesiredStatus,
     journal::Target,
-    model::{Client, ClientStatus, DesiredStatus},
+    observed::{Client, ClientStatus},
     reason::Stall,
 };
 
