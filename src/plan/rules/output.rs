@@ -1,6 +1,6 @@
 //! The output Secret: published late, never overwritten by less (protocol §7).
 
-use super::{Facts, stalled};
+use super::facts::{Facts, stalled};
 use crate::plan::{
     action::{Action, Step},
     desired::DesiredStatus,
