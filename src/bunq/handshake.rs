@@ -6,12 +6,12 @@ use secrecy::SecretString;
 use serde::Serialize;
 
 use super::{
+    api_key::ApiKey,
     call::Call,
     client::{Access, Bank, Installed, Reply},
     envelope::{Believed, Item, RequestedByUser, UserItem},
     error::Error,
     exchange::Attempt,
-    secret::ApiKey,
     signature::{KeyPair, ServerKey},
 };
 

@@ -8,7 +8,7 @@
 //! | `audit` | who hears of every attempt to change something |
 //! | `call` | every request by name: method, path template |
 //! | `transport`, `http` | the one seam, and the real thing behind it |
-//! | `secret`, `signature` | API keys, key pairs, the bank's key |
+//! | `api_key`, `signature` | API keys, key pairs, the bank's key |
 //! | `envelope`, `exchange`, `by_key` | building requests, verifying and decoding answers |
 //! | `client`, `handshake`, `oauth_client`, `callback`, `credential_ip` | the calls |
 //! | `context` | what a handshake leaves behind and which step is next (pure) |
@@ -16,6 +16,7 @@
 //! | `span` | what traces tell of a request |
 //! | `error`, `classify`, `bank_text` | what can go wrong, in the bank's own (sanitised) words |
 
+mod api_key;
 mod audit;
 mod bank_text;
 mod base_url;
@@ -36,7 +37,6 @@ mod handshake;
 mod http;
 mod limit;
 mod oauth_client;
-mod secret;
 mod signature;
 mod span;
 mod transport;
@@ -44,6 +44,7 @@ mod transport;
 #[cfg(test)]
 mod tests;
 
+pub use api_key::ApiKey;
 pub use audit::{Auditor, Ending, Told};
 pub use base_url::{BaseUrl, BaseUrlError, Endpoints, Environment};
 pub use breaker::Breaker;
@@ -60,6 +61,5 @@ pub use handshake::{DeviceId, Installation, Session, User, UserKind};
 pub use http::{HttpOptions, HttpTransport, HttpTransportError};
 pub use limit::{LimitMode, Limiter, Priority, SESSION_WINDOW};
 pub use oauth_client::{ClientStatus, CreateBody, OauthClient, UpdateBody, Urls};
-pub use secret::ApiKey;
 pub use signature::{KeyError, KeyPair, ServerKey, SignatureError};
 pub use transport::{Fault, MAX_BODY, Request, Response, Stage, Transport, TransportError};
