@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{call::Call, envelope::Believed, error::Error};
+use super::{believed::Believed, call::Call, error::Error};
 
 /// Hears of every attempt at a call that can change something at the bank, once, when it is over.
 pub trait Auditor: Send + Sync {

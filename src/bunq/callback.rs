@@ -3,12 +3,15 @@
 use serde::Serialize;
 
 use super::{
+    access::Access,
+    attempt::Attempt,
+    believed::{Believed, Reply},
     call::Call,
-    client::{Access, Bank, Reply},
-    envelope::{Believed, CallbackItem},
+    envelope::{CallbackItem, Envelope},
     error::Error,
-    exchange::Attempt,
-    oauth_client::{MOST_PAGES, client_path, continuation},
+    line::Line,
+    listing::{Listing, Page, older},
+    path,
 };
 
 /// A registered redirect URL.
@@ -26,101 +29,63 @@ impl From<CallbackItem> for CallbackUrl {
     }
 }
 
-/// One page of a listing.
-pub(super) struct Page {
-    /// In the bank's order.
-    pub(super) urls: Vec<CallbackUrl>,
-    /// Where the next page is, below the base URL; `None` on the last.
-    pub(super) older: Option<String>,
-}
-
 #[derive(Serialize)]
 struct CallbackBody<'a> {
     url: &'a str,
 }
 
-impl Bank {
-    /// Every redirect URL of the client. Complete or an error; pauses between pages.
-    pub async fn list_callback_urls(&self, access: &Access<'_>, client: u64) -> Result<Reply<Vec<CallbackUrl>>, Error> {
-        let list = callbacks_path(access, client);
-        let mut path = format!("{list}?count=200");
-        let mut urls = Vec::new();
-        let mut pages = 1;
-        loop {
-            let attempt = Attempt::access(Call::ListCallbackUrls, path, access);
-            let answer = self.exchange(attempt).await?;
-            let page = answer.callbacks_page(&list)?;
-            for url in page.urls {
-                if !urls.contains(&url) {
-                    urls.push(url);
-                }
-            }
-            match page.older {
-                None => return Ok(answer.reply(urls)),
-                Some(_) if pages == MOST_PAGES => return Err(answer.too_many_pages(pages)),
-                Some(older) => path = older,
-            }
-            pages += 1;
-            crate::clock::pause(self.page_pause).await;
-        }
-    }
-
-    /// Registers a redirect URL; the id is missing when the bank does not tell it.
-    pub async fn create_callback_url(
-        &self,
-        access: &Access<'_>,
-        client: u64,
-        url: &str,
-    ) -> Result<Reply<Option<u64>>, Error> {
-        let path = callbacks_path(access, client);
-        let attempt = Attempt::access(Call::CreateCallbackUrl, path, access);
-        self.exchange(attempt.json(&CallbackBody { url })?).await?.created_callback()
-    }
-
-    /// Puts another URL in the place of a registered one.
-    pub async fn update_callback_url(
-        &self,
-        access: &Access<'_>,
-        client: u64,
-        id: u64,
-        url: &str,
-    ) -> Result<Reply<()>, Error> {
-        let path = format!("{}/{id}", callbacks_path(access, client));
-        let attempt = Attempt::access(Call::UpdateCallbackUrl, path, access);
-        let answer = self.exchange(attempt.json(&CallbackBody { url })?).await?;
-        Ok(answer.reply(()))
-    }
-
-    /// Removes a registered URL; the answer may be empty (`{}`).
-    pub async fn delete_callback_url(&self, access: &Access<'_>, client: u64, id: u64) -> Result<Reply<()>, Error> {
-        let path = format!("{}/{id}", callbacks_path(access, client));
-        let attempt = Attempt::access(Call::DeleteCallbackUrl, path, access);
-        let answer = self.exchange(attempt).await?;
-        Ok(answer.reply(()))
-    }
+pub(super) async fn list(line: &Line, access: &Access<'_>, client: u64) -> Result<Reply<Vec<CallbackUrl>>, Error> {
+    let list = Listing {
+        call: Call::ListCallbackUrls,
+        path: path::callbacks(access, client),
+        read: read_page,
+        is_same: |known, url| known == url,
+    };
+    list.whole(line, access).await
 }
 
-impl Believed {
-    /// A page of `list`, which is the path below the base URL.
-    pub(super) fn callbacks_page(&self, list: &str) -> Result<Page, Error> {
-        let envelope = self.envelope()?;
-        let mut urls = Vec::with_capacity(envelope.items.len());
-        for item in envelope.items {
-            let url = item.oauth_callback_url.ok_or_else(|| self.senseless("an item is no callback URL"))?;
-            urls.push(CallbackUrl::from(url));
-        }
-        let older = envelope.pagination.and_then(|pagination| pagination.older_url);
-        let older = older.map(|url| continuation(self, list, &url)).transpose()?;
-        Ok(Page { urls, older })
-    }
-
-    /// The number of a new callback URL, where the bank tells it.
-    pub(super) fn created_callback(self) -> Result<Reply<Option<u64>>, Error> {
-        let id = self.envelope()?.id();
-        Ok(self.reply(id))
-    }
+pub(super) async fn create(
+    line: &Line,
+    access: &Access<'_>,
+    client: u64,
+    url: &str,
+) -> Result<Reply<Option<u64>>, Error> {
+    let attempt = Attempt::access(Call::CreateCallbackUrl, path::callbacks(access, client), access);
+    read_created(line.exchange(attempt.json(&CallbackBody { url })?).await?)
 }
 
-pub(super) fn callbacks_path(access: &Access<'_>, client: u64) -> String {
-    format!("{}/callback-url", client_path(access, client))
+pub(super) async fn update(
+    line: &Line,
+    access: &Access<'_>,
+    client: u64,
+    id: u64,
+    url: &str,
+) -> Result<Reply<()>, Error> {
+    let attempt = Attempt::access(Call::UpdateCallbackUrl, path::callback(access, client, id), access);
+    let answer = line.exchange(attempt.json(&CallbackBody { url })?).await?;
+    Ok(answer.reply(()))
+}
+
+pub(super) async fn delete(line: &Line, access: &Access<'_>, client: u64, id: u64) -> Result<Reply<()>, Error> {
+    let attempt = Attempt::access(Call::DeleteCallbackUrl, path::callback(access, client, id), access);
+    let answer = line.exchange(attempt).await?;
+    Ok(answer.reply(()))
+}
+
+/// A page of `list`, which is the path below the base URL.
+pub(super) fn read_page(answer: &Believed, list: &str) -> Result<Page<CallbackUrl>, Error> {
+    let Envelope { items, pagination } = answer.envelope()?;
+    let mut urls = Vec::with_capacity(items.len());
+    for item in items {
+        let url = item.oauth_callback_url.ok_or_else(|| answer.senseless("an item is no callback URL"))?;
+        urls.push(CallbackUrl::from(url));
+    }
+    let older = older(answer, list, pagination)?;
+    Ok(Page { items: urls, older })
+}
+
+/// The number of a new callback URL, where the bank tells it.
+pub(super) fn read_created(answer: Believed) -> Result<Reply<Option<u64>>, Error> {
+    let id = answer.envelope()?.id();
+    Ok(answer.reply(id))
 }

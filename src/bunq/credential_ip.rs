@@ -1,12 +1,13 @@
 //! Which address an API key is bound to, so that a lock-out can be explained (protocol §8).
 
 use super::{
+    access::Access,
+    attempt::Attempt,
     bank_text,
+    believed::{Believed, Reply},
     call::Call,
-    client::{Access, Bank, Reply},
-    envelope::Believed,
     error::Error,
-    exchange::Attempt,
+    line::Line,
 };
 
 /// A credential's address and state; its `token_value` is never read.
@@ -18,28 +19,24 @@ pub struct PermittedDevice {
     pub active: bool,
 }
 
-impl Bank {
-    /// The first page of the user's credentials; those without an address are left out.
-    pub async fn list_credential_password_ip(&self, access: &Access<'_>) -> Result<Reply<Vec<PermittedDevice>>, Error> {
-        let path = format!("user/{}/credential-password-ip", access.user_id);
-        self.exchange(Attempt::access(Call::ListCredentialIps, path, access)).await?.permitted_devices()
-    }
+pub(super) async fn list(line: &Line, access: &Access<'_>) -> Result<Reply<Vec<PermittedDevice>>, Error> {
+    let path = format!("user/{}/credential-password-ip", access.user_id);
+    let attempt = Attempt::access(Call::ListCredentialIps, path, access);
+    read_devices(line.exchange(attempt).await?)
 }
 
-impl Believed {
-    /// Every credential that has an address.
-    pub(super) fn permitted_devices(self) -> Result<Reply<Vec<PermittedDevice>>, Error> {
-        let items = self.envelope()?.items.into_iter();
-        let devices = items
-            .filter_map(|item| item.credential_password_ip)
-            .filter_map(|credential| {
-                let ip = credential.permitted_device?.ip?;
-                Some(PermittedDevice {
-                    ip: bank_text::sanitise(&ip, &[]),
-                    active: credential.status.as_deref() == Some("ACTIVE"),
-                })
+/// Every credential that has an address.
+pub(super) fn read_devices(answer: Believed) -> Result<Reply<Vec<PermittedDevice>>, Error> {
+    let items = answer.envelope()?.items.into_iter();
+    let devices = items
+        .filter_map(|item| item.credential_password_ip)
+        .filter_map(|credential| {
+            let ip = credential.permitted_device?.ip?;
+            Some(PermittedDevice {
+                ip: bank_text::sanitise(&ip, &[]),
+                active: credential.status.as_deref() == Some("ACTIVE"),
             })
-            .collect();
-        Ok(self.reply(devices))
-    }
+        })
+        .collect();
+    Ok(answer.reply(devices))
 }

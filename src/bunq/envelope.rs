@@ -2,19 +2,9 @@
 //! unknown fields ignored and `null` as absent.
 
 use secrecy::SecretString;
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
-use zeroize::Zeroizing;
+use serde::{Deserialize, Deserializer};
 
-use super::{by_key::by_key, call::Call, client::Reply, error::Error, oauth_client::OauthClient};
-
-/// A success whose bytes may be read.
-pub(super) struct Believed {
-    pub(super) call: Call,
-    pub(super) status: u16,
-    pub(super) request_id: String,
-    pub(super) response_id: Option<String>,
-    pub(super) body: Zeroizing<Vec<u8>>,
-}
+use super::by_key::by_key;
 
 /// A list of items and where older ones are.
 #[derive(Deserialize)]
@@ -51,7 +41,7 @@ pub(super) struct Item {
     #[serde(rename = "UserPaymentServiceProvider")]
     pub(super) user_payment_service_provider: Option<UserItem>,
     #[serde(rename = "OauthClient")]
-    pub(super) oauth_client: Option<OauthClient>,
+    pub(super) oauth_client: Option<OauthClientItem>,
     #[serde(rename = "OauthCallbackUrl")]
     pub(super) oauth_callback_url: Option<CallbackItem>,
     #[serde(rename = "CredentialPasswordIp")]
@@ -105,6 +95,20 @@ pub(super) struct Timed {
     pub(super) session_timeout: Option<u64>,
 }
 
+/// An OAuth client under the names that the bank may use.
+#[derive(Deserialize)]
+#[serde(remote = "Self")]
+pub(super) struct OauthClientItem {
+    pub(super) id: u64,
+    pub(super) status: String,
+    pub(super) display_name: Option<String>,
+    pub(super) client_id: Option<String>,
+    pub(super) secret: Option<SecretString>,
+    pub(super) client_secret: Option<SecretString>,
+    pub(super) callback_url: Option<Vec<CallbackItem>>,
+    pub(super) redirect_url: Option<String>,
+}
+
 #[derive(Deserialize)]
 #[serde(remote = "Self")]
 pub(super) struct CallbackItem {
@@ -136,6 +140,7 @@ by_key!(
     UserItem,
     RequestedByUser,
     Timed,
+    OauthClientItem,
     CallbackItem,
     CredentialItem,
     PermittedDeviceItem,
@@ -143,60 +148,6 @@ by_key!(
 
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     Ok(serde_json::Value::deserialize(deserializer)?.as_u64())
-}
-
-impl Believed {
-    /// The items of the answer.
-    pub(super) fn envelope(&self) -> Result<Envelope, Error> {
-        self.decode()
-    }
-
-    fn decode<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        serde_json::from_slice(&self.body).map_err(|error| {
-            // Its text can hold values; category and place cannot.
-            let kind = match error.classify() {
-                serde_json::error::Category::Syntax => "it is not JSON",
-                serde_json::error::Category::Eof => "it ends in the middle",
-                serde_json::error::Category::Data | serde_json::error::Category::Io => {
-                    "it does not have the expected form"
-                }
-            };
-            let place = format!("{kind} (line {}, column {})", error.line(), error.column());
-            self.senseless(&place)
-        })
-    }
-
-    /// The answer lacks something or contradicts itself.
-    pub(super) fn senseless(&self, reason: &str) -> Error {
-        Error::Decode {
-            call: self.call,
-            status: self.status,
-            reason: reason.to_owned(),
-            request_id: self.request_id.clone(),
-            response_id: self.response_id.clone(),
-        }
-    }
-
-    /// A listing that does not end.
-    pub(super) fn too_many_pages(&self, pages: usize) -> Error {
-        self.senseless(&format!("it has more than {pages} pages"))
-    }
-
-    /// The answer describes something else than was asked for.
-    pub(super) fn other_object(&self) -> Error {
-        Error::Distrust {
-            call: self.call,
-            status: self.status,
-            reason: super::error::Distrust::OtherObject,
-            request_id: self.request_id.clone(),
-            response_id: self.response_id.clone(),
-        }
-    }
-
-    /// The answer, done with.
-    pub(super) fn reply<T>(self, value: T) -> Reply<T> {
-        Reply { value, request_id: self.request_id, response_id: self.response_id }
-    }
 }
 
 impl Envelope {

@@ -16,50 +16,60 @@
 //! | `span` | what traces tell of a request |
 //! | `error`, `classify`, `bank_text` | what can go wrong, in the bank's own (sanitised) words |
 
+mod access;
 mod api_key;
+mod attempt;
 mod audit;
+mod bank;
 mod bank_text;
 mod base_url;
+mod believed;
 mod breaker;
 mod by_key;
 mod call;
 mod callback;
 mod classify;
-mod client;
 mod context;
 mod credential_ip;
 mod envelope;
 mod error;
-mod exchange;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod handshake;
 mod http;
+mod judge;
 mod limit;
+mod line;
+mod listing;
 mod oauth_client;
+mod path;
 mod signature;
 mod span;
 mod transport;
+mod user;
 
 #[cfg(test)]
 mod tests;
 
+pub use access::{Access, Installed};
 pub use api_key::ApiKey;
 pub use audit::{Auditor, Ending, Told};
+pub use bank::Bank;
 pub use base_url::{BaseUrl, BaseUrlError, Endpoints, Environment};
+pub use believed::Reply;
 pub use breaker::Breaker;
 pub use call::{Call, Method};
 pub use callback::CallbackUrl;
-pub use client::{Access, Bank, Installed, Reply};
 pub use context::{
     Context, DeviceRecord, HandshakeStep, InstallationRecord, MAX_REINSTALLATIONS_PER_DAY, SessionRecord, next_step,
     reinstallation_wait, session_usable_until,
 };
 pub use credential_ip::PermittedDevice;
 pub use error::{Answer, Class, Distrust, Error};
-pub use handshake::{DeviceId, Installation, Session, User, UserKind};
+pub use handshake::{DeviceId, Installation, Session};
 pub use http::{HttpOptions, HttpTransport, HttpTransportError};
 pub use limit::{LimitMode, Limiter, Priority, SESSION_WINDOW};
 pub use oauth_client::{ClientStatus, CreateBody, OauthClient, UpdateBody, Urls};
 pub use signature::{KeyError, KeyPair, ServerKey, SignatureError};
 pub use transport::{Fault, MAX_BODY, Request, Response, Stage, Transport, TransportError};
+pub use user::{User, UserKind};

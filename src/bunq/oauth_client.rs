@@ -1,22 +1,21 @@
 //! The OAuth client: list, get, create, update (`bunq-api §5`).
 
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Serialize;
 
 use super::{
-    by_key::by_key,
+    access::Access,
+    attempt::Attempt,
+    bank_text,
+    believed::{Believed, Reply},
     call::Call,
     callback::CallbackUrl,
-    client::{Access, Bank, Reply},
-    envelope::{Believed, CallbackItem},
+    envelope::{Envelope, OauthClientItem},
     error::Error,
-    exchange::Attempt,
+    line::Line,
+    listing::{Listing, Page, older},
+    path,
 };
-
-/// Pages of a listing; a user has one client, so more mean that something is wrong.
-pub(super) const MOST_PAGES: usize = 50;
-/// The bank's largest page (`bunq-api §8`).
-const PAGE_SIZE: u32 = 200;
 
 /// An OAuth client as the bank tells it.
 #[derive(Debug, Clone)]
@@ -82,7 +81,7 @@ impl From<&str> for ClientStatus {
             "ACTIVE" => Self::Active,
             "CANCELLED" => Self::Cancelled,
             "CANCELLED_PENDING" => Self::CancelledPending,
-            other => Self::Other(super::bank_text::sanitise(other, &[])),
+            other => Self::Other(bank_text::sanitise(other, &[])),
         }
     }
 }
@@ -128,182 +127,89 @@ pub struct UpdateBody {
     pub redirect_url: Option<String>,
 }
 
-/// One page of a listing.
-pub(super) struct Page {
-    /// In the bank's order.
-    pub(super) clients: Vec<OauthClient>,
-    /// Where the next page is, below the base URL; `None` on the last.
-    pub(super) older: Option<String>,
-}
-
-impl Bank {
-    /// Every client of the user. Complete or an error, never a part; pauses between pages.
-    pub async fn list_oauth_clients(&self, access: &Access<'_>) -> Result<Reply<Vec<OauthClient>>, Error> {
-        let mut clients: Vec<OauthClient> = Vec::new();
-        let mut pages = 1;
-        let mut older = None;
-        loop {
-            let (answer, page) = self.clients_page(access, older.as_deref()).await?;
-            for client in page.clients {
-                // A page moves when a client is created meanwhile.
-                if clients.iter().all(|known| known.id != client.id) {
-                    clients.push(client);
-                }
-            }
-            match page.older {
-                None => return Ok(answer.reply(clients)),
-                Some(_) if pages == MOST_PAGES => return Err(answer.too_many_pages(pages)),
-                next => older = next,
-            }
-            pages += 1;
-            crate::clock::pause(self.page_pause).await;
+impl From<OauthClientItem> for OauthClient {
+    fn from(item: OauthClientItem) -> Self {
+        let filled = |secret: &SecretString| !secret.expose_secret().is_empty();
+        Self {
+            id: item.id,
+            status: ClientStatus::from(item.status.as_str()),
+            display_name: item.display_name,
+            client_id: item.client_id.filter(|id| !id.is_empty()),
+            secret: item.secret.filter(filled).or_else(|| item.client_secret.filter(filled)),
+            urls: Urls {
+                array: item.callback_url.map(|items| items.into_iter().map(CallbackUrl::from).collect()),
+                scalar: item.redirect_url,
+            },
         }
     }
-
-    /// One page; `older` comes from the page before.
-    async fn clients_page(&self, access: &Access<'_>, older: Option<&str>) -> Result<(Believed, Page), Error> {
-        let list = clients_path(access);
-        let path = older.map_or_else(|| format!("{list}?count={PAGE_SIZE}"), str::to_owned);
-        let attempt = Attempt::access(Call::ListOauthClients, path, access);
-        let answer = self.exchange(attempt).await?;
-        let page = answer.clients_page(&list)?;
-        Ok((answer, page))
-    }
-
-    /// One client; another one than asked for is not believed.
-    pub async fn get_oauth_client(&self, access: &Access<'_>, id: u64) -> Result<Reply<OauthClient>, Error> {
-        let path = client_path(access, id);
-        self.exchange(Attempt::access(Call::GetOauthClient, path, access)).await?.client(id)
-    }
-
-    /// Creates a client; the id is missing when the bank succeeds without telling it.
-    pub async fn create_oauth_client(
-        &self,
-        access: &Access<'_>,
-        body: &CreateBody,
-    ) -> Result<Reply<Option<u64>>, Error> {
-        let attempt = Attempt::access(Call::CreateOauthClient, clients_path(access), access);
-        let attempt = match body {
-            CreateBody::Array { display_name, redirect_url } => {
-                attempt.json(&[full_body(display_name, redirect_url)])?
-            }
-            CreateBody::Object { display_name, redirect_url } => {
-                attempt.json(&full_body(display_name, redirect_url))?
-            }
-            CreateBody::StatusOnly => {
-                attempt.json(&ClientBody { status: "ACTIVE", display_name: None, redirect_url: None })?
-            }
-        };
-        self.exchange(attempt).await?.created_client()
-    }
-
-    /// Changes a client; read it back, the answer says nothing about what was stored.
-    pub async fn update_oauth_client(
-        &self,
-        access: &Access<'_>,
-        id: u64,
-        body: &UpdateBody,
-    ) -> Result<Reply<()>, Error> {
-        let path = client_path(access, id);
-        let attempt = Attempt::access(Call::UpdateOauthClient, path, access).json(body)?;
-        let answer = self.exchange(attempt).await?;
-        Ok(answer.reply(()))
-    }
 }
 
-impl Believed {
-    /// A page of `list`, which is the path below the base URL.
-    pub(super) fn clients_page(&self, list: &str) -> Result<Page, Error> {
-        let envelope = self.envelope()?;
-        let older = envelope
-            .pagination
-            .and_then(|pagination| pagination.older_url)
-            .map(|url| continuation(self, list, &url))
-            .transpose()?;
-        let mut clients = Vec::with_capacity(envelope.items.len());
-        for item in envelope.items {
-            let client = item.oauth_client;
-            clients.push(client.ok_or_else(|| self.senseless("an item is no OAuth client"))?);
+pub(super) async fn list(line: &Line, access: &Access<'_>) -> Result<Reply<Vec<OauthClient>>, Error> {
+    let list = Listing {
+        call: Call::ListOauthClients,
+        path: path::clients(access),
+        read: read_page,
+        is_same: |known, client| known.id == client.id,
+    };
+    list.whole(line, access).await
+}
+
+pub(super) async fn get(line: &Line, access: &Access<'_>, id: u64) -> Result<Reply<OauthClient>, Error> {
+    let attempt = Attempt::access(Call::GetOauthClient, path::client(access, id), access);
+    read_client(line.exchange(attempt).await?, id)
+}
+
+pub(super) async fn create(line: &Line, access: &Access<'_>, body: &CreateBody) -> Result<Reply<Option<u64>>, Error> {
+    let attempt = Attempt::access(Call::CreateOauthClient, path::clients(access), access);
+    let attempt = match body {
+        CreateBody::Array { display_name, redirect_url } => attempt.json(&[full_body(display_name, redirect_url)])?,
+        CreateBody::Object { display_name, redirect_url } => attempt.json(&full_body(display_name, redirect_url))?,
+        CreateBody::StatusOnly => {
+            attempt.json(&ClientBody { status: "ACTIVE", display_name: None, redirect_url: None })?
         }
-        Ok(Page { clients, older })
-    }
-
-    /// The client of this number, alone.
-    pub(super) fn client(self, id: u64) -> Result<Reply<OauthClient>, Error> {
-        let mut items = self.envelope()?.items.into_iter();
-        let (Some(item), None) = (items.next(), items.next()) else {
-            return Err(self.senseless("it does not hold exactly one item"));
-        };
-        let client = item.oauth_client.ok_or_else(|| self.senseless("its item is no OAuth client"))?;
-        if client.id != id {
-            return Err(self.other_object());
-        }
-        Ok(self.reply(client))
-    }
-
-    /// The number of a new client, where the bank tells it.
-    pub(super) fn created_client(self) -> Result<Reply<Option<u64>>, Error> {
-        let envelope = self.envelope()?;
-        let object = envelope.items.iter().find_map(|item| item.oauth_client.as_ref()).map(|client| client.id);
-        let id = envelope.id().or(object);
-        Ok(self.reply(id))
-    }
-}
-
-pub(super) fn clients_path(access: &Access<'_>) -> String {
-    format!("user/{}/oauth-client", access.user_id)
-}
-
-pub(super) fn client_path(access: &Access<'_>, id: u64) -> String {
-    format!("user/{}/oauth-client/{id}", access.user_id)
+    };
+    read_created(line.exchange(attempt).await?)
 }
 
 fn full_body<'a>(display_name: &'a str, redirect_url: &'a str) -> ClientBody<'a> {
     ClientBody { status: "ACTIVE", display_name: Some(display_name), redirect_url: Some(redirect_url) }
 }
 
-/// `/v1/<the same list>?…` only: another host or path would get our session token (`S10`).
-pub(super) fn continuation(answer: &Believed, list: &str, url: &str) -> Result<String, Error> {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.~%&=+,".contains(&b);
-    url.strip_prefix("/v1/")
-        .filter(|path| {
-            let query = path.strip_prefix(list).and_then(|r| r.strip_prefix('?'));
-            query.is_some_and(|query| query.bytes().all(plain))
-        })
-        .map(str::to_owned)
-        .ok_or_else(|| answer.senseless("its older_url is not a page of the same list"))
+pub(super) async fn update(line: &Line, access: &Access<'_>, id: u64, body: &UpdateBody) -> Result<Reply<()>, Error> {
+    let attempt = Attempt::access(Call::UpdateOauthClient, path::client(access, id), access).json(body)?;
+    let answer = line.exchange(attempt).await?;
+    Ok(answer.reply(()))
 }
 
-/// Under the names that the bank may use.
-#[derive(Deserialize)]
-#[serde(remote = "Self")]
-struct WireClient {
-    id: u64,
-    status: String,
-    display_name: Option<String>,
-    client_id: Option<String>,
-    secret: Option<SecretString>,
-    client_secret: Option<SecretString>,
-    callback_url: Option<Vec<CallbackItem>>,
-    redirect_url: Option<String>,
-}
-
-by_key!(WireClient);
-
-impl<'de> Deserialize<'de> for OauthClient {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let wire: WireClient = Deserialize::deserialize(deserializer)?;
-        let filled = |secret: &SecretString| !secret.expose_secret().is_empty();
-        Ok(Self {
-            id: wire.id,
-            status: ClientStatus::from(wire.status.as_str()),
-            display_name: wire.display_name,
-            client_id: wire.client_id.filter(|id| !id.is_empty()),
-            secret: wire.secret.filter(filled).or_else(|| wire.client_secret.filter(filled)),
-            urls: Urls {
-                array: wire.callback_url.map(|items| items.into_iter().map(CallbackUrl::from).collect()),
-                scalar: wire.redirect_url,
-            },
-        })
+/// A page of `list`, which is the path below the base URL.
+pub(super) fn read_page(answer: &Believed, list: &str) -> Result<Page<OauthClient>, Error> {
+    let Envelope { items, pagination } = answer.envelope()?;
+    let older = older(answer, list, pagination)?;
+    let mut clients = Vec::with_capacity(items.len());
+    for item in items {
+        let client = item.oauth_client.ok_or_else(|| answer.senseless("an item is no OAuth client"))?;
+        clients.push(OauthClient::from(client));
     }
+    Ok(Page { items: clients, older })
+}
+
+/// The client of this number, alone.
+pub(super) fn read_client(answer: Believed, id: u64) -> Result<Reply<OauthClient>, Error> {
+    let mut items = answer.envelope()?.items.into_iter();
+    let (Some(item), None) = (items.next(), items.next()) else {
+        return Err(answer.senseless("it does not hold exactly one item"));
+    };
+    let client = item.oauth_client.ok_or_else(|| answer.senseless("its item is no OAuth client"))?;
+    if client.id != id {
+        return Err(answer.other_object());
+    }
+    Ok(answer.reply(OauthClient::from(client)))
+}
+
+/// The number of a new client, where the bank tells it.
+pub(super) fn read_created(answer: Believed) -> Result<Reply<Option<u64>>, Error> {
+    let envelope = answer.envelope()?;
+    let object = envelope.items.iter().find_map(|item| item.oauth_client.as_ref()).map(|client| client.id);
+    let id = envelope.id().or(object);
+    Ok(answer.reply(id))
 }

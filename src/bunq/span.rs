@@ -5,8 +5,8 @@ use tracing::{Span, field::Empty};
 
 use super::{
     base_url::Endpoints,
+    believed::Believed,
     call::Call,
-    envelope::Believed,
     error::{Class, Error},
     transport::Fault,
 };
