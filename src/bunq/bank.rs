@@ -3,20 +3,15 @@
 use std::{fmt, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use super::{
-    access::{Access, Installed},
-    api_key::ApiKey,
-    audit::Auditor,
-    base_url::Endpoints,
-    believed::Reply,
-    callback::{self, CallbackUrl},
-    credential_ip::{self, PermittedDevice},
-    error::Error,
-    handshake::{self, DeviceId, Installation, Session},
-    line::Line,
-    oauth_client::{self, CreateBody, OauthClient, UpdateBody},
-    signature::KeyPair,
-    transport::Transport,
-    user::User,
+    answer::Reply,
+    calls::{
+        callback::{self, CallbackUrl},
+        credential_ip::{self, PermittedDevice},
+        handshake::{self, DeviceId, Installation, Session},
+        oauth_client::{self, CreateBody, OauthClient, UpdateBody},
+    },
+    exchange::{Access, Auditor, Installed, Line},
+    ground::{ApiKey, Endpoints, Error, KeyPair, Transport, User},
 };
 
 /// One environment of the bank, reached through one transport. Cheap to clone.

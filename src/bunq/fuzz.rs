@@ -9,15 +9,13 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::{
-    believed::Believed,
-    call::Call,
-    callback::{self, CallbackUrl},
-    classify::Frame,
-    credential_ip,
-    error::Error,
-    handshake,
-    oauth_client::{self, ClientStatus, OauthClient},
-    transport::Response,
+    answer::{Believed, Frame},
+    calls::{
+        callback::{self, CallbackUrl},
+        credential_ip, handshake,
+        oauth_client::{self, ClientStatus, OauthClient},
+    },
+    ground::{Call, Error, Response},
 };
 
 /// The client that is asked for.

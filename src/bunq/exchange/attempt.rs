@@ -5,12 +5,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::{
-    access::{Access, Installed},
-    call::Call,
-    error::Error,
-    signature::{KeyPair, ServerKey},
-};
+use super::access::{Access, Installed};
+use crate::bunq::ground::{Call, Error, KeyPair, ServerKey};
 
 const CLIENT_AUTHENTICATION: HeaderName = HeaderName::from_static("x-bunq-client-authentication");
 const CLIENT_SIGNATURE: HeaderName = HeaderName::from_static("x-bunq-client-signature");
@@ -21,7 +17,7 @@ const REGION: HeaderName = HeaderName::from_static("x-bunq-region");
 const GEOLOCATION: HeaderName = HeaderName::from_static("x-bunq-geolocation");
 
 /// What differs between calls.
-pub(super) struct Attempt<'a> {
+pub(crate) struct Attempt<'a> {
     pub(super) call: Call,
     /// Below the base URL.
     pub(super) path: String,
@@ -36,7 +32,7 @@ pub(super) struct Attempt<'a> {
 
 impl<'a> Attempt<'a> {
     /// `installation`: no token, no signature, nothing to verify with.
-    pub(super) fn open(call: Call) -> Self {
+    pub(crate) fn open(call: Call) -> Self {
         Self {
             call,
             path: call.template().to_owned(),
@@ -49,7 +45,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// With the installation token; the path is the call's.
-    pub(super) fn installed(call: Call, installed: &Installed<'a>) -> Self {
+    pub(crate) fn installed(call: Call, installed: &Installed<'a>) -> Self {
         Self {
             token: Some(installed.token),
             signer: Some(installed.key_pair),
@@ -59,7 +55,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// With the session token.
-    pub(super) fn access(call: Call, path: String, access: &Access<'a>) -> Self {
+    pub(crate) fn access(call: Call, path: String, access: &Access<'a>) -> Self {
         Self {
             path,
             token: Some(access.session_token),
@@ -70,7 +66,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// Serialised once: these bytes are signed and sent (`F20`).
-    pub(super) fn json(mut self, body: &impl Serialize) -> Result<Self, Error> {
+    pub(crate) fn json(mut self, body: &impl Serialize) -> Result<Self, Error> {
         // Grown in one piece and wiped, because a body can hold the API key.
         let mut bytes = Zeroizing::new(Vec::with_capacity(8 * 1024));
         serde_json::to_writer(&mut *bytes, body)
@@ -80,7 +76,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// A value that must never come back in a text.
-    pub(super) fn hiding(mut self, secret: &'a str) -> Self {
+    pub(crate) fn hiding(mut self, secret: &'a str) -> Self {
         self.secret = Some(secret);
         self
     }

@@ -5,17 +5,10 @@ use std::{net::Ipv4Addr, time::Duration};
 use secrecy::SecretString;
 use serde::Serialize;
 
-use super::{
-    access::{Access, Installed},
-    api_key::ApiKey,
-    attempt::Attempt,
-    believed::{Believed, Reply},
-    call::Call,
-    envelope::{Item, RequestedByUser, UserItem},
-    error::Error,
-    line::Line,
-    signature::{KeyPair, ServerKey},
-    user::{User, UserKind},
+use crate::bunq::{
+    answer::{Believed, Item, Reply, RequestedByUser, UserItem},
+    exchange::{Access, Attempt, Installed, Line},
+    ground::{ApiKey, Call, Error, KeyPair, ServerKey, User, UserKind},
 };
 
 /// Used when the bank does not say how long a session lives.
@@ -63,7 +56,7 @@ struct SessionBody<'a> {
     secret: &'a str,
 }
 
-pub(super) async fn install(line: &Line, key_pair: &KeyPair) -> Result<Reply<Installation>, Error> {
+pub(crate) async fn install(line: &Line, key_pair: &KeyPair) -> Result<Reply<Installation>, Error> {
     let call = Call::CreateInstallation;
     let pem = key_pair
         .public_spki_pem()
@@ -72,7 +65,7 @@ pub(super) async fn install(line: &Line, key_pair: &KeyPair) -> Result<Reply<Ins
     read_installation(line.exchange(attempt).await?)
 }
 
-pub(super) async fn register_device(
+pub(crate) async fn register_device(
     line: &Line,
     installed: &Installed<'_>,
     description: &str,
@@ -85,7 +78,7 @@ pub(super) async fn register_device(
     read_device(line.exchange(attempt).await?)
 }
 
-pub(super) async fn open_session(
+pub(crate) async fn open_session(
     line: &Line,
     installed: &Installed<'_>,
     api_key: &ApiKey,
@@ -96,20 +89,20 @@ pub(super) async fn open_session(
     read_session(line.exchange(attempt).await?)
 }
 
-pub(super) async fn user(line: &Line, access: &Access<'_>) -> Result<Reply<User>, Error> {
+pub(crate) async fn user(line: &Line, access: &Access<'_>) -> Result<Reply<User>, Error> {
     let path = format!("user/{}", access.user_id);
     let attempt = Attempt::access(Call::GetUser, path, access);
     read_user(line.exchange(attempt).await?, access.user_id)
 }
 
-pub(super) async fn close_session(line: &Line, access: &Access<'_>) -> Result<Reply<()>, Error> {
+pub(crate) async fn close_session(line: &Line, access: &Access<'_>) -> Result<Reply<()>, Error> {
     let attempt = Attempt::access(Call::DeleteSession, "session/0".to_owned(), access);
     let answer = line.exchange(attempt).await?;
     Ok(answer.reply(()))
 }
 
 /// Token and server key, in whatever order they stand.
-pub(super) fn read_installation(answer: Believed) -> Result<Reply<Installation>, Error> {
+pub(crate) fn read_installation(answer: Believed) -> Result<Reply<Installation>, Error> {
     let mut token = None;
     let mut key = None;
     for item in answer.envelope()?.items {
@@ -125,13 +118,13 @@ pub(super) fn read_installation(answer: Believed) -> Result<Reply<Installation>,
 }
 
 /// The id of a device.
-pub(super) fn read_device(answer: Believed) -> Result<Reply<DeviceId>, Error> {
+pub(crate) fn read_device(answer: Believed) -> Result<Reply<DeviceId>, Error> {
     let id = answer.envelope()?.id().ok_or_else(|| answer.senseless("it lacks the device's id"))?;
     Ok(answer.reply(DeviceId(id)))
 }
 
 /// Token and user, in whatever order they stand.
-pub(super) fn read_session(answer: Believed) -> Result<Reply<Session>, Error> {
+pub(crate) fn read_session(answer: Believed) -> Result<Reply<Session>, Error> {
     let mut token = None;
     let mut user = None;
     for mut item in answer.envelope()?.items {
@@ -145,7 +138,7 @@ pub(super) fn read_session(answer: Believed) -> Result<Reply<Session>, Error> {
 }
 
 /// The user of this number; another one is not believed.
-pub(super) fn read_user(answer: Believed, id: u64) -> Result<Reply<User>, Error> {
+pub(crate) fn read_user(answer: Believed, id: u64) -> Result<Reply<User>, Error> {
     let mut items = answer.envelope()?.items;
     let user = items.iter_mut().find_map(user_of).map(|(user, _)| user);
     let user = user.ok_or_else(|| answer.senseless("it lacks the user"))?;

@@ -3,19 +3,16 @@
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-use super::{
-    call::Call,
-    envelope::Envelope,
-    error::{Distrust, Error},
-};
+use super::envelope::Envelope;
+use crate::bunq::ground::{Call, Distrust, Error};
 
 /// A success whose bytes may be read.
-pub(super) struct Believed {
-    pub(super) call: Call,
-    pub(super) status: u16,
-    pub(super) request_id: String,
-    pub(super) response_id: Option<String>,
-    pub(super) body: Zeroizing<Vec<u8>>,
+pub(crate) struct Believed {
+    pub(crate) call: Call,
+    pub(crate) status: u16,
+    pub(crate) request_id: String,
+    pub(crate) response_id: Option<String>,
+    pub(crate) body: Zeroizing<Vec<u8>>,
 }
 
 /// A believed answer.
@@ -38,7 +35,7 @@ impl<T> Reply<T> {
 
 impl Believed {
     /// The items of the answer.
-    pub(super) fn envelope(&self) -> Result<Envelope, Error> {
+    pub(crate) fn envelope(&self) -> Result<Envelope, Error> {
         self.decode()
     }
 
@@ -58,7 +55,7 @@ impl Believed {
     }
 
     /// The answer lacks something or contradicts itself.
-    pub(super) fn senseless(&self, reason: &str) -> Error {
+    pub(crate) fn senseless(&self, reason: &str) -> Error {
         Error::Decode {
             call: self.call,
             status: self.status,
@@ -69,7 +66,7 @@ impl Believed {
     }
 
     /// The answer describes something else than was asked for.
-    pub(super) fn other_object(&self) -> Error {
+    pub(crate) fn other_object(&self) -> Error {
         Error::Distrust {
             call: self.call,
             status: self.status,
@@ -80,7 +77,7 @@ impl Believed {
     }
 
     /// The answer, done with.
-    pub(super) fn reply<T>(self, value: T) -> Reply<T> {
+    pub(crate) fn reply<T>(self, value: T) -> Reply<T> {
         Reply { value, request_id: self.request_id, response_id: self.response_id }
     }
 }

@@ -2,13 +2,10 @@
 
 use reqwest::header::HeaderName;
 
-use super::{
-    attempt::{Attempt, CLIENT_REQUEST_ID},
-    bank_text,
-    believed::Believed,
-    classify,
-    error::{Distrust, Error},
-    transport::Response,
+use super::attempt::{Attempt, CLIENT_REQUEST_ID};
+use crate::bunq::{
+    answer::{Believed, Frame},
+    ground::{Distrust, Error, Response, bank_text},
 };
 
 const CLIENT_RESPONSE_ID: HeaderName = HeaderName::from_static("x-bunq-client-response-id");
@@ -30,7 +27,7 @@ pub(super) fn judge(attempt: &Attempt<'_>, request_id: String, response: Respons
     }
     if !(200..=299).contains(&response.status) {
         let secrets: Vec<&str> = attempt.secrets().collect();
-        let frame = classify::Frame { call: attempt.call, request_id, response_id, secrets: &secrets };
+        let frame = Frame { call: attempt.call, request_id, response_id, secrets: &secrets };
         return Err(frame.classify(&response));
     }
     if let Some(key) = attempt.verifier {

@@ -1,13 +1,9 @@
 //! Which address an API key is bound to, so that a lock-out can be explained (protocol §8).
 
-use super::{
-    access::Access,
-    attempt::Attempt,
-    bank_text,
-    believed::{Believed, Reply},
-    call::Call,
-    error::Error,
-    line::Line,
+use crate::bunq::{
+    answer::{Believed, Reply},
+    exchange::{Access, Attempt, Line},
+    ground::{Call, Error, bank_text},
 };
 
 /// A credential's address and state; its `token_value` is never read.
@@ -19,14 +15,14 @@ pub struct PermittedDevice {
     pub active: bool,
 }
 
-pub(super) async fn list(line: &Line, access: &Access<'_>) -> Result<Reply<Vec<PermittedDevice>>, Error> {
+pub(crate) async fn list(line: &Line, access: &Access<'_>) -> Result<Reply<Vec<PermittedDevice>>, Error> {
     let path = format!("user/{}/credential-password-ip", access.user_id);
     let attempt = Attempt::access(Call::ListCredentialIps, path, access);
     read_devices(line.exchange(attempt).await?)
 }
 
 /// Every credential that has an address.
-pub(super) fn read_devices(answer: Believed) -> Result<Reply<Vec<PermittedDevice>>, Error> {
+pub(crate) fn read_devices(answer: Believed) -> Result<Reply<Vec<PermittedDevice>>, Error> {
     let items = answer.envelope()?.items.into_iter();
     let devices = items
         .filter_map(|item| item.credential_password_ip)

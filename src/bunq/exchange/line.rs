@@ -8,13 +8,12 @@ use uuid::Uuid;
 use super::{
     attempt::Attempt,
     audit::{Auditor, UnderWay},
-    base_url::Endpoints,
-    believed::Believed,
-    call::Call,
-    error::Error,
     judge::judge,
     span,
-    transport::{Request, Transport},
+};
+use crate::bunq::{
+    answer::Believed,
+    ground::{Call, Endpoints, Error, Request, Transport},
 };
 
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -24,18 +23,18 @@ const PAGE_PAUSE: Duration = Duration::from_millis(1100);
 
 /// The line to one environment of the bank.
 #[derive(Clone)]
-pub(super) struct Line {
-    pub(super) endpoints: Endpoints,
+pub(crate) struct Line {
+    pub(crate) endpoints: Endpoints,
     transport: Arc<dyn Transport>,
     user_agent: String,
-    pub(super) deadline: Duration,
-    pub(super) page_pause: Duration,
-    pub(super) auditor: Option<Arc<dyn Auditor>>,
+    pub(crate) deadline: Duration,
+    pub(crate) page_pause: Duration,
+    pub(crate) auditor: Option<Arc<dyn Auditor>>,
 }
 
 impl Line {
     /// Other characters of the user agent than ASCII are left out.
-    pub(super) fn new(endpoints: Endpoints, transport: Arc<dyn Transport>, user_agent: &str) -> Self {
+    pub(crate) fn new(endpoints: Endpoints, transport: Arc<dyn Transport>, user_agent: &str) -> Self {
         Self {
             endpoints,
             transport,
@@ -52,7 +51,7 @@ impl Line {
     }
 
     /// Sends one attempt under a request id of its own and returns what can be believed.
-    pub(super) async fn exchange(&self, mut attempt: Attempt<'_>) -> Result<Believed, Error> {
+    pub(crate) async fn exchange(&self, mut attempt: Attempt<'_>) -> Result<Believed, Error> {
         let request_id = Uuid::new_v4().to_string();
         let headers = attempt.headers(&self.user_agent, &request_id)?;
         let request = Request {

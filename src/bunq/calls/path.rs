@@ -1,6 +1,6 @@
 //! The paths of a user's client, below the base URL.
 
-use super::access::Access;
+use crate::bunq::exchange::Access;
 
 /// `user/{user}/oauth-client`
 pub(super) fn clients(access: &Access<'_>) -> String {

@@ -4,17 +4,14 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use super::{
-    access::Access,
-    attempt::Attempt,
-    bank_text,
-    believed::{Believed, Reply},
-    call::Call,
     callback::CallbackUrl,
-    envelope::{Envelope, OauthClientItem},
-    error::Error,
-    line::Line,
     listing::{Listing, Page, older},
     path,
+};
+use crate::bunq::{
+    answer::{Believed, Envelope, OauthClientItem, Reply},
+    exchange::{Access, Attempt, Line},
+    ground::{Call, Error, bank_text},
 };
 
 /// An OAuth client as the bank tells it.
@@ -144,7 +141,7 @@ impl From<OauthClientItem> for OauthClient {
     }
 }
 
-pub(super) async fn list(line: &Line, access: &Access<'_>) -> Result<Reply<Vec<OauthClient>>, Error> {
+pub(crate) async fn list(line: &Line, access: &Access<'_>) -> Result<Reply<Vec<OauthClient>>, Error> {
     let list = Listing {
         call: Call::ListOauthClients,
         path: path::clients(access),
@@ -154,12 +151,12 @@ pub(super) async fn list(line: &Line, access: &Access<'_>) -> Result<Reply<Vec<O
     list.whole(line, access).await
 }
 
-pub(super) async fn get(line: &Line, access: &Access<'_>, id: u64) -> Result<Reply<OauthClient>, Error> {
+pub(crate) async fn get(line: &Line, access: &Access<'_>, id: u64) -> Result<Reply<OauthClient>, Error> {
     let attempt = Attempt::access(Call::GetOauthClient, path::client(access, id), access);
     read_client(line.exchange(attempt).await?, id)
 }
 
-pub(super) async fn create(line: &Line, access: &Access<'_>, body: &CreateBody) -> Result<Reply<Option<u64>>, Error> {
+pub(crate) async fn create(line: &Line, access: &Access<'_>, body: &CreateBody) -> Result<Reply<Option<u64>>, Error> {
     let attempt = Attempt::access(Call::CreateOauthClient, path::clients(access), access);
     let attempt = match body {
         CreateBody::Array { display_name, redirect_url } => attempt.json(&[full_body(display_name, redirect_url)])?,
@@ -175,14 +172,14 @@ fn full_body<'a>(display_name: &'a str, redirect_url: &'a str) -> ClientBody<'a>
     ClientBody { status: "ACTIVE", display_name: Some(display_name), redirect_url: Some(redirect_url) }
 }
 
-pub(super) async fn update(line: &Line, access: &Access<'_>, id: u64, body: &UpdateBody) -> Result<Reply<()>, Error> {
+pub(crate) async fn update(line: &Line, access: &Access<'_>, id: u64, body: &UpdateBody) -> Result<Reply<()>, Error> {
     let attempt = Attempt::access(Call::UpdateOauthClient, path::client(access, id), access).json(body)?;
     let answer = line.exchange(attempt).await?;
     Ok(answer.reply(()))
 }
 
 /// A page of `list`, which is the path below the base URL.
-pub(super) fn read_page(answer: &Believed, list: &str) -> Result<Page<OauthClient>, Error> {
+pub(crate) fn read_page(answer: &Believed, list: &str) -> Result<Page<OauthClient>, Error> {
     let Envelope { items, pagination } = answer.envelope()?;
     let older = older(answer, list, pagination)?;
     let mut clients = Vec::with_capacity(items.len());
@@ -194,7 +191,7 @@ pub(super) fn read_page(answer: &Believed, list: &str) -> Result<Page<OauthClien
 }
 
 /// The client of this number, alone.
-pub(super) fn read_client(answer: Believed, id: u64) -> Result<Reply<OauthClient>, Error> {
+pub(crate) fn read_client(answer: Believed, id: u64) -> Result<Reply<OauthClient>, Error> {
     let mut items = answer.envelope()?.items.into_iter();
     let (Some(item), None) = (items.next(), items.next()) else {
         return Err(answer.senseless("it does not hold exactly one item"));
@@ -207,7 +204,7 @@ pub(super) fn read_client(answer: Believed, id: u64) -> Result<Reply<OauthClient
 }
 
 /// The number of a new client, where the bank tells it.
-pub(super) fn read_created(answer: Believed) -> Result<Reply<Option<u64>>, Error> {
+pub(crate) fn read_created(answer: Believed) -> Result<Reply<Option<u64>>, Error> {
     let envelope = answer.envelope()?;
     let object = envelope.items.iter().find_map(|item| item.oauth_client.as_ref()).map(|client| client.id);
     let id = envelope.id().or(object);

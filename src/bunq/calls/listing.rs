@@ -1,13 +1,9 @@
 //! A list of the bank, page by page (`bunq-api §8`).
 
-use super::{
-    access::Access,
-    attempt::Attempt,
-    believed::{Believed, Reply},
-    call::Call,
-    envelope::Pagination,
-    error::Error,
-    line::Line,
+use crate::bunq::{
+    answer::{Believed, Pagination, Reply},
+    exchange::{Access, Attempt, Line},
+    ground::{Call, Error},
 };
 use crate::clock;
 
@@ -28,11 +24,11 @@ pub(super) struct Listing<T> {
 }
 
 /// One page of a listing.
-pub(super) struct Page<T> {
+pub(crate) struct Page<T> {
     /// In the bank's order.
-    pub(super) items: Vec<T>,
+    pub(crate) items: Vec<T>,
     /// Where the next page is, below the base URL; `None` on the last.
-    pub(super) older: Option<String>,
+    pub(crate) older: Option<String>,
 }
 
 impl<T> Listing<T> {

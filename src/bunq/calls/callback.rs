@@ -3,15 +3,13 @@
 use serde::Serialize;
 
 use super::{
-    access::Access,
-    attempt::Attempt,
-    believed::{Believed, Reply},
-    call::Call,
-    envelope::{CallbackItem, Envelope},
-    error::Error,
-    line::Line,
     listing::{Listing, Page, older},
     path,
+};
+use crate::bunq::{
+    answer::{Believed, CallbackItem, Envelope, Reply},
+    exchange::{Access, Attempt, Line},
+    ground::{Call, Error},
 };
 
 /// A registered redirect URL.
@@ -34,7 +32,7 @@ struct CallbackBody<'a> {
     url: &'a str,
 }
 
-pub(super) async fn list(line: &Line, access: &Access<'_>, client: u64) -> Result<Reply<Vec<CallbackUrl>>, Error> {
+pub(crate) async fn list(line: &Line, access: &Access<'_>, client: u64) -> Result<Reply<Vec<CallbackUrl>>, Error> {
     let list = Listing {
         call: Call::ListCallbackUrls,
         path: path::callbacks(access, client),
@@ -44,7 +42,7 @@ pub(super) async fn list(line: &Line, access: &Access<'_>, client: u64) -> Resul
     list.whole(line, access).await
 }
 
-pub(super) async fn create(
+pub(crate) async fn create(
     line: &Line,
     access: &Access<'_>,
     client: u64,
@@ -54,7 +52,7 @@ pub(super) async fn create(
     read_created(line.exchange(attempt.json(&CallbackBody { url })?).await?)
 }
 
-pub(super) async fn update(
+pub(crate) async fn update(
     line: &Line,
     access: &Access<'_>,
     client: u64,
@@ -66,14 +64,14 @@ pub(super) async fn update(
     Ok(answer.reply(()))
 }
 
-pub(super) async fn delete(line: &Line, access: &Access<'_>, client: u64, id: u64) -> Result<Reply<()>, Error> {
+pub(crate) async fn delete(line: &Line, access: &Access<'_>, client: u64, id: u64) -> Result<Reply<()>, Error> {
     let attempt = Attempt::access(Call::DeleteCallbackUrl, path::callback(access, client, id), access);
     let answer = line.exchange(attempt).await?;
     Ok(answer.reply(()))
 }
 
 /// A page of `list`, which is the path below the base URL.
-pub(super) fn read_page(answer: &Believed, list: &str) -> Result<Page<CallbackUrl>, Error> {
+pub(crate) fn read_page(answer: &Believed, list: &str) -> Result<Page<CallbackUrl>, Error> {
     let Envelope { items, pagination } = answer.envelope()?;
     let mut urls = Vec::with_capacity(items.len());
     for item in items {
@@ -85,7 +83,7 @@ pub(super) fn read_page(answer: &Believed, list: &str) -> Result<Page<CallbackUr
 }
 
 /// The number of a new callback URL, where the bank tells it.
-pub(super) fn read_created(answer: Believed) -> Result<Reply<Option<u64>>, Error> {
+pub(crate) fn read_created(answer: Believed) -> Result<Reply<Option<u64>>, Error> {
     let id = answer.envelope()?.id();
     Ok(answer.reply(id))
 }

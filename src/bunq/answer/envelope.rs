@@ -9,125 +9,125 @@ use super::by_key::by_key;
 /// A list of items and where older ones are.
 #[derive(Deserialize)]
 #[serde(remote = "Self")]
-pub(super) struct Envelope {
+pub(crate) struct Envelope {
     #[serde(rename = "Response")]
-    pub(super) items: Vec<Item>,
+    pub(crate) items: Vec<Item>,
     #[serde(rename = "Pagination")]
-    pub(super) pagination: Option<Pagination>,
+    pub(crate) pagination: Option<Pagination>,
 }
 
 #[derive(Deserialize)]
 #[serde(remote = "Self")]
-pub(super) struct Pagination {
-    pub(super) older_url: Option<String>,
+pub(crate) struct Pagination {
+    pub(crate) older_url: Option<String>,
 }
 
 /// Every type that this conversation reads; an item has one of them.
 #[derive(Deserialize)]
 #[serde(remote = "Self")]
-pub(super) struct Item {
+pub(crate) struct Item {
     #[serde(rename = "Id")]
-    pub(super) id: Option<IdItem>,
+    pub(crate) id: Option<IdItem>,
     #[serde(rename = "Token")]
-    pub(super) token: Option<TokenItem>,
+    pub(crate) token: Option<TokenItem>,
     #[serde(rename = "ServerPublicKey")]
-    pub(super) server_public_key: Option<ServerPublicKeyItem>,
+    pub(crate) server_public_key: Option<ServerPublicKeyItem>,
     #[serde(rename = "UserPerson")]
-    pub(super) user_person: Option<UserItem>,
+    pub(crate) user_person: Option<UserItem>,
     #[serde(rename = "UserCompany")]
-    pub(super) user_company: Option<UserItem>,
+    pub(crate) user_company: Option<UserItem>,
     #[serde(rename = "UserApiKey")]
-    pub(super) user_api_key: Option<UserItem>,
+    pub(crate) user_api_key: Option<UserItem>,
     #[serde(rename = "UserPaymentServiceProvider")]
-    pub(super) user_payment_service_provider: Option<UserItem>,
+    pub(crate) user_payment_service_provider: Option<UserItem>,
     #[serde(rename = "OauthClient")]
-    pub(super) oauth_client: Option<OauthClientItem>,
+    pub(crate) oauth_client: Option<OauthClientItem>,
     #[serde(rename = "OauthCallbackUrl")]
-    pub(super) oauth_callback_url: Option<CallbackItem>,
+    pub(crate) oauth_callback_url: Option<CallbackItem>,
     #[serde(rename = "CredentialPasswordIp")]
-    pub(super) credential_password_ip: Option<CredentialItem>,
+    pub(crate) credential_password_ip: Option<CredentialItem>,
 }
 
 #[derive(Deserialize)]
 #[serde(remote = "Self")]
-pub(super) struct IdItem {
-    pub(super) id: u64,
+pub(crate) struct IdItem {
+    pub(crate) id: u64,
 }
 
 #[derive(Deserialize)]
 #[serde(remote = "Self")]
-pub(super) struct TokenItem {
-    pub(super) token: SecretString,
+pub(crate) struct TokenItem {
+    pub(crate) token: SecretString,
 }
 
 #[derive(Deserialize)]
 #[serde(remote = "Self")]
-pub(super) struct ServerPublicKeyItem {
-    pub(super) server_public_key: String,
+pub(crate) struct ServerPublicKeyItem {
+    pub(crate) server_public_key: String,
 }
 
 #[derive(Deserialize)]
 #[serde(remote = "Self")]
-pub(super) struct UserItem {
-    pub(super) id: u64,
+pub(crate) struct UserItem {
+    pub(crate) id: u64,
     /// Of any JSON type: a strange one counts as missing.
     #[serde(default, deserialize_with = "seconds")]
-    pub(super) session_timeout: Option<u64>,
-    pub(super) requested_by_user: Option<RequestedByUser>,
+    pub(crate) session_timeout: Option<u64>,
+    pub(crate) requested_by_user: Option<RequestedByUser>,
 }
 
 /// Whom a `UserApiKey` acts for; these may have no id (`bunq-api §2`).
 #[derive(Deserialize)]
 #[serde(remote = "Self")]
-pub(super) struct RequestedByUser {
+pub(crate) struct RequestedByUser {
     #[serde(rename = "UserPerson")]
-    pub(super) person: Option<Timed>,
+    pub(crate) person: Option<Timed>,
     #[serde(rename = "UserCompany")]
-    pub(super) company: Option<Timed>,
+    pub(crate) company: Option<Timed>,
     #[serde(rename = "UserPaymentServiceProvider")]
-    pub(super) payment_service_provider: Option<Timed>,
+    pub(crate) payment_service_provider: Option<Timed>,
 }
 
 #[derive(Deserialize)]
 #[serde(remote = "Self")]
-pub(super) struct Timed {
+pub(crate) struct Timed {
     #[serde(default, deserialize_with = "seconds")]
-    pub(super) session_timeout: Option<u64>,
+    pub(crate) session_timeout: Option<u64>,
 }
 
 /// An OAuth client under the names that the bank may use.
 #[derive(Deserialize)]
 #[serde(remote = "Self")]
-pub(super) struct OauthClientItem {
-    pub(super) id: u64,
-    pub(super) status: String,
-    pub(super) display_name: Option<String>,
-    pub(super) client_id: Option<String>,
-    pub(super) secret: Option<SecretString>,
-    pub(super) client_secret: Option<SecretString>,
-    pub(super) callback_url: Option<Vec<CallbackItem>>,
-    pub(super) redirect_url: Option<String>,
+pub(crate) struct OauthClientItem {
+    pub(crate) id: u64,
+    pub(crate) status: String,
+    pub(crate) display_name: Option<String>,
+    pub(crate) client_id: Option<String>,
+    pub(crate) secret: Option<SecretString>,
+    pub(crate) client_secret: Option<SecretString>,
+    pub(crate) callback_url: Option<Vec<CallbackItem>>,
+    pub(crate) redirect_url: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(remote = "Self")]
-pub(super) struct CallbackItem {
-    pub(super) id: Option<u64>,
-    pub(super) url: String,
+pub(crate) struct CallbackItem {
+    pub(crate) id: Option<u64>,
+    pub(crate) url: String,
 }
 
 /// Only what is needed: `token_value` is a secret and is never read.
 #[derive(Deserialize)]
 #[serde(remote = "Self")]
-pub(super) struct CredentialItem {
-    pub(super) status: Option<String>,
-    pub(super) permitted_device: Option<PermittedDeviceItem>,
+pub(crate) struct CredentialItem {
+    pub(crate) status: Option<String>,
+    pub(crate) permitted_device: Option<PermittedDeviceItem>,
 }
 
 #[derive(Deserialize)]
 #[serde(remote = "Self")]
-pub(super) struct PermittedDeviceItem {
-    pub(super) ip: Option<String>,
+pub(crate) struct PermittedDeviceItem {
+    pub(crate) ip: Option<String>,
 }
 
 by_key!(
@@ -152,7 +152,7 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D:
 
 impl Envelope {
     /// The one id of a create's answer; the `Id` item, wherever it stands.
-    pub(super) fn id(&self) -> Option<u64> {
+    pub(crate) fn id(&self) -> Option<u64> {
         self.items.iter().find_map(|item| item.id.as_ref()).map(|item| item.id)
     }
 }

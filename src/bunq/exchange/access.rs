@@ -2,7 +2,7 @@
 
 use secrecy::SecretString;
 
-use super::signature::{KeyPair, ServerKey};
+use crate::bunq::ground::{KeyPair, ServerKey};
 
 /// What an installation gives: enough for `device-server` and `session-server`.
 #[derive(Debug, Clone, Copy)]
