@@ -1,10 +1,23 @@
-//! The custom resource: what a person writes ([`spec`]), what the operator
-//! answers ([`status`]) and the definition that a cluster installs ([`mod@crd`]).
+//! The custom resource: what a person writes, what the operator answers and the definition that a cluster installs.
 //!
 //! This layer knows Kubernetes' conventions and nothing of the bank's protocol.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `environment` | [`Environment`]: real money, or play money |
+//! | `interval` | [`ResyncInterval`], as a person writes it |
+//! | `condition` | [`Condition`], in the shape that every Kubernetes tool reads |
+//! | `format` | the text formats, each as one regular expression |
+//! | `rules` | what a server checks, in CEL, and the sentences for broken rules |
+//! | `status` | [`BunqOAuthClientStatus`]: what the operator answers |
+//! | `spec` | [`BunqOAuthClientSpec`]: what a person writes |
+//! | `validate` | the same rules as `rules`, in Rust |
+//! | `crd` | the definition as a cluster installs it |
+//! | `fuzz` | what holds for every redirect URL |
 
 pub mod condition;
 pub mod crd;
+pub mod environment;
 pub mod format;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
@@ -21,13 +34,14 @@ mod tests;
 
 pub use condition::{Condition, ConditionStatus};
 pub use crd::{RenderError, crd, crd_yaml};
+pub use environment::Environment;
 pub use interval::{InvalidInterval, ResyncInterval};
 pub use spec::{
     AdoptionPolicy, ApiKeySecretRef, BunqOAuthClient, BunqOAuthClientSpec, Credentials, DeletionPolicy, DesiredStatus,
-    Environment, KeyNames, OutputSecret, SecretFormat, SecretKeys,
+    KeyNames, OutputSecret, SecretFormat, SecretKeys,
 };
 pub use status::{Binding, BunqOAuthClientStatus, RedirectUrlStatus};
-pub use validate::Violation;
+pub use validate::{Violation, validate};
 
 /// The API group.
 pub const GROUP: &str = "bunq-operator.io";

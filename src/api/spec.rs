@@ -6,6 +6,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::environment::Environment;
 use super::interval::ResyncInterval;
 use super::rules;
 use super::status::BunqOAuthClientStatus;
@@ -192,15 +193,6 @@ pub enum DesiredStatus {
     Active,
     /// It is cancelled; its Secret is kept.
     Cancelled,
-}
-
-/// bunq's two environments.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-pub enum Environment {
-    /// Real money.
-    Production,
-    /// Play money.
-    Sandbox,
 }
 
 /// Which names the Secret's keys have.

@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::condition::Condition;
+use super::environment::Environment;
 use super::rules;
-use super::spec::Environment;
 
 /// The most redirect URLs the status lists.
 pub const MAX_REDIRECT_URLS: usize = 256;

@@ -27,102 +27,98 @@ impl fmt::Display for Violation {
     }
 }
 
-impl BunqOAuthClientSpec {
-    /// Checks the spec of the object called `name`, against what was stored
-    /// before if it is an update. The answer lists every broken rule.
-    pub fn validate(&self, name: &str, old: Option<&Self>) -> Result<(), Vec<Violation>> {
-        let mut found = Found::default();
-        found.unless(name.len() <= MAX_OBJECT_NAME, "metadata.name", rules::NAME_LENGTH);
-        found.unless(format::is_display_name(&self.display_name), "spec.displayName", rules::DISPLAY_NAME);
-        self.check_urls(&mut found);
-        self.credentials.api_key_secret_ref.check(&mut found);
-        if let Some(secret) = &self.secret {
-            secret.check(&mut found);
-        }
+/// Checks the spec of the object called `name`, against what was stored
+/// before if it is an update. The answer lists every broken rule.
+pub fn validate(
+    spec: &BunqOAuthClientSpec,
+    name: &str,
+    old: Option<&BunqOAuthClientSpec>,
+) -> Result<(), Vec<Violation>> {
+    let mut found = Found::default();
+    found.unless(name.len() <= MAX_OBJECT_NAME, "metadata.name", rules::NAME_LENGTH);
+    found.unless(format::is_display_name(&spec.display_name), "spec.displayName", rules::DISPLAY_NAME);
+    check_urls(spec, &mut found);
+    check_reference(&spec.credentials.api_key_secret_ref, &mut found);
+    if let Some(secret) = &spec.secret {
+        check_output(secret, &mut found);
+    }
+    found.unless(
+        spec.output_secret_name(name) != spec.credentials.api_key_secret_ref.name,
+        "spec.secret.name",
+        rules::SECRETS_DIFFER,
+    );
+    found.unless(spec.resync_interval.to_duration().is_ok(), "spec.resyncInterval", rules::RESYNC_INTERVAL);
+    let pinned = old.and_then(|old| old.environment);
+    found.unless(pinned.is_none() || pinned == spec.environment, "spec.environment", rules::ENVIRONMENT_SET_ONCE);
+    found.into_result()
+}
+
+fn check_urls(spec: &BunqOAuthClientSpec, found: &mut Found) {
+    found.unless(format::is_redirect_url(&spec.redirect_url), "spec.redirectUrl", rules::URL);
+    for (index, url) in spec.additional_redirect_urls.iter().enumerate() {
+        found.unless(format::is_redirect_url(url), &format!("spec.additionalRedirectUrls[{index}]"), rules::URL);
+    }
+    let distinct: BTreeSet<&str> = spec.wanted_urls().collect();
+    found.unless(distinct.len() == spec.wanted_urls().count(), "spec.additionalRedirectUrls", rules::URLS_DISTINCT);
+    found.unless(
+        spec.additional_redirect_urls.len() <= MAX_ADDITIONAL_REDIRECT_URLS,
+        "spec.additionalRedirectUrls",
+        rules::URLS_COUNT,
+    );
+}
+
+fn check_reference(reference: &ApiKeySecretRef, found: &mut Found) {
+    let field = "spec.credentials.apiKeySecretRef";
+    found.unless(format::is_object_name(&reference.name), &format!("{field}.name"), rules::OBJECT_NAME);
+    found.unless(format::is_secret_key(&reference.key), &format!("{field}.key"), rules::SECRET_KEY);
+}
+
+fn check_output(secret: &OutputSecret, found: &mut Found) {
+    if let Some(name) = &secret.name {
+        found.unless(format::is_object_name(name), "spec.secret.name", rules::OBJECT_NAME);
+    }
+    if let Some(keys) = &secret.keys {
+        found.unless(secret.format == SecretFormat::Plain, "spec.secret.keys", rules::KEYS_ONLY_PLAIN);
+        check_keys(keys, found);
+    }
+    let labels_fit = secret.labels.len() <= rules::MAX_METADATA_ENTRIES
+        && secret.labels.iter().all(|(key, value)| is_free_key(key) && format::is_label_value(value));
+    found.unless(labels_fit, "spec.secret.labels", rules::LABELS);
+    let annotations_fit = secret.annotations.len() <= rules::MAX_METADATA_ENTRIES
+        && secret
+            .annotations
+            .iter()
+            .all(|(key, value)| is_free_key(key) && value.chars().count() <= rules::MAX_ANNOTATION_VALUE);
+    found.unless(annotations_fit, "spec.secret.annotations", rules::ANNOTATIONS);
+}
+
+fn check_keys(keys: &SecretKeys, found: &mut Found) {
+    for (field, name) in [
+        ("clientId", &keys.client_id),
+        ("clientSecret", &keys.client_secret),
+        ("redirectUri", &keys.redirect_uri),
+        ("authorizationUri", &keys.authorization_uri),
+        ("tokenUri", &keys.token_uri),
+        ("type", &keys.type_),
+        ("provider", &keys.provider),
+    ] {
         found.unless(
-            self.output_secret_name(name) != self.credentials.api_key_secret_ref.name,
-            "spec.secret.name",
-            rules::SECRETS_DIFFER,
-        );
-        found.unless(self.resync_interval.to_duration().is_ok(), "spec.resyncInterval", rules::RESYNC_INTERVAL);
-        let pinned = old.and_then(|old| old.environment);
-        found.unless(pinned.is_none() || pinned == self.environment, "spec.environment", rules::ENVIRONMENT_SET_ONCE);
-        found.into_result()
-    }
-
-    fn check_urls(&self, found: &mut Found) {
-        found.unless(format::is_redirect_url(&self.redirect_url), "spec.redirectUrl", rules::URL);
-        for (index, url) in self.additional_redirect_urls.iter().enumerate() {
-            found.unless(format::is_redirect_url(url), &format!("spec.additionalRedirectUrls[{index}]"), rules::URL);
-        }
-        let distinct: BTreeSet<&str> = self.wanted_urls().collect();
-        found.unless(distinct.len() == self.wanted_urls().count(), "spec.additionalRedirectUrls", rules::URLS_DISTINCT);
-        found.unless(
-            self.additional_redirect_urls.len() <= MAX_ADDITIONAL_REDIRECT_URLS,
-            "spec.additionalRedirectUrls",
-            rules::URLS_COUNT,
+            name.as_deref().is_none_or(format::is_secret_key),
+            &format!("spec.secret.keys.{field}"),
+            rules::SECRET_KEY,
         );
     }
-}
-
-impl ApiKeySecretRef {
-    fn check(&self, found: &mut Found) {
-        let reference = "spec.credentials.apiKeySecretRef";
-        found.unless(format::is_object_name(&self.name), &format!("{reference}.name"), rules::OBJECT_NAME);
-        found.unless(format::is_secret_key(&self.key), &format!("{reference}.key"), rules::SECRET_KEY);
-    }
-}
-
-impl OutputSecret {
-    fn check(&self, found: &mut Found) {
-        if let Some(name) = &self.name {
-            found.unless(format::is_object_name(name), "spec.secret.name", rules::OBJECT_NAME);
-        }
-        if let Some(keys) = &self.keys {
-            found.unless(self.format == SecretFormat::Plain, "spec.secret.keys", rules::KEYS_ONLY_PLAIN);
-            keys.check(found);
-        }
-        let labels_fit = self.labels.len() <= rules::MAX_METADATA_ENTRIES
-            && self.labels.iter().all(|(key, value)| is_free_key(key) && format::is_label_value(value));
-        found.unless(labels_fit, "spec.secret.labels", rules::LABELS);
-        let annotations_fit = self.annotations.len() <= rules::MAX_METADATA_ENTRIES
-            && self
-                .annotations
-                .iter()
-                .all(|(key, value)| is_free_key(key) && value.chars().count() <= rules::MAX_ANNOTATION_VALUE);
-        found.unless(annotations_fit, "spec.secret.annotations", rules::ANNOTATIONS);
-    }
-}
-
-impl SecretKeys {
-    fn check(&self, found: &mut Found) {
-        for (field, name) in [
-            ("clientId", &self.client_id),
-            ("clientSecret", &self.client_secret),
-            ("redirectUri", &self.redirect_uri),
-            ("authorizationUri", &self.authorization_uri),
-            ("tokenUri", &self.token_uri),
-            ("type", &self.type_),
-            ("provider", &self.provider),
-        ] {
-            found.unless(
-                name.as_deref().is_none_or(format::is_secret_key),
-                &format!("spec.secret.keys.{field}"),
-                rules::SECRET_KEY,
-            );
-        }
-        let names = self.clone().into_names();
-        let distinct = BTreeSet::from([
-            names.client_id,
-            names.client_secret,
-            names.redirect_uri,
-            names.authorization_uri,
-            names.token_uri,
-            names.type_,
-            names.provider,
-        ]);
-        found.unless(distinct.len() == 7, "spec.secret.keys", rules::KEYS_DISTINCT);
-    }
+    let names = keys.clone().into_names();
+    let distinct = BTreeSet::from([
+        names.client_id,
+        names.client_secret,
+        names.redirect_uri,
+        names.authorization_uri,
+        names.token_uri,
+        names.type_,
+        names.provider,
+    ]);
+    found.unless(distinct.len() == 7, "spec.secret.keys", rules::KEYS_DISTINCT);
 }
 
 /// Whether a person may set this label or annotation.

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{base_url::Environment, error::Class};
+use super::ground::{Class, Environment};
 
 /// Failures in a row, by whichever calls, until the bank counts as away.
 const OPENS_AFTER: u32 = 3;

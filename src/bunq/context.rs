@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
-use super::handshake::UserKind;
+use super::ground::UserKind;
 
 /// Re-installations allowed per API key in 24 hours; the first installation is not one of them.
 pub const MAX_REINSTALLATIONS_PER_DAY: usize = 5;

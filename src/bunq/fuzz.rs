@@ -9,7 +9,13 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::{
-    Call, ClientStatus, Error, OauthClient, Response, callback::CallbackUrl, classify::Frame, envelope::Believed,
+    answer::{Believed, Frame},
+    calls::{
+        callback::{self, CallbackUrl},
+        credential_ip, handshake,
+        oauth_client::{self, ClientStatus, OauthClient},
+    },
+    ground::{Call, Error, Response},
 };
 
 /// The client that is asked for.
@@ -68,7 +74,7 @@ pub(super) fn believed(call: Call, status: u16, body: &[u8]) -> Believed {
 fn read(answer: Believed, json: Option<&Value>) -> Result<Result<(), String>, Error> {
     Ok(match answer.call {
         Call::CreateInstallation => {
-            let installation = answer.installation()?.value;
+            let installation = handshake::read_installation(answer)?.value;
             compare(json, |json| {
                 same(Some(installation.token.expose_secret()), first(json, "Token", "token").and_then(Value::as_str))?;
                 let pem = first(json, "ServerPublicKey", "server_public_key").and_then(Value::as_str);
@@ -76,11 +82,11 @@ fn read(answer: Believed, json: Option<&Value>) -> Result<Result<(), String>, Er
             })
         }
         Call::CreateDeviceServer => {
-            let device = answer.device()?.value;
+            let device = handshake::read_device(answer)?.value;
             compare(json, |json| same(Some(device.0), first(json, "Id", "id").and_then(Value::as_u64)))
         }
         Call::CreateSession => {
-            let session = answer.session()?.value;
+            let session = handshake::read_session(answer)?.value;
             compare(json, |json| {
                 ensure(!session.timeout.is_zero(), "a session that lives no second")?;
                 same(Some(session.token.expose_secret()), first(json, "Token", "token").and_then(Value::as_str))?;
@@ -90,21 +96,21 @@ fn read(answer: Believed, json: Option<&Value>) -> Result<Result<(), String>, Er
             })
         }
         Call::GetUser => {
-            let user = answer.user(USER)?.value;
+            let user = handshake::read_user(answer, USER)?.value;
             same(user.id, USER).and_then(|()| {
                 compare(json, |json| same(Some(USER), first(json, user.kind.as_str(), "id").and_then(Value::as_u64)))
             })
         }
         Call::ListOauthClients => {
-            let page = answer.clients_page(CLIENTS)?;
+            let page = oauth_client::read_page(&answer, CLIENTS)?;
             compare(json, |json| {
-                same(page.clients.len(), items(json).len())?;
-                page.clients.iter().zip(items(json)).try_for_each(|(client, item)| is_client(client, item))?;
+                same(page.items.len(), items(json).len())?;
+                page.items.iter().zip(items(json)).try_for_each(|(client, item)| is_client(client, item))?;
                 is_next(page.older.as_deref(), CLIENTS, json)
             })
         }
         Call::GetOauthClient => {
-            let client = answer.client(CLIENT)?.value;
+            let client = oauth_client::read_client(answer, CLIENT)?.value;
             same(client.id, CLIENT).and_then(|()| {
                 compare(json, |json| match items(json) {
                     [item] => is_client(&client, item),
@@ -113,27 +119,27 @@ fn read(answer: Believed, json: Option<&Value>) -> Result<Result<(), String>, Er
             })
         }
         Call::CreateOauthClient => {
-            let id = answer.created_client()?.value;
+            let id = oauth_client::read_created(answer)?.value;
             compare(json, |json| {
                 let told = first(json, "Id", "id").or_else(|| first(json, "OauthClient", "id"));
                 same(id, told.and_then(Value::as_u64))
             })
         }
         Call::ListCallbackUrls => {
-            let page = answer.callbacks_page(CALLBACKS)?;
+            let page = callback::read_page(&answer, CALLBACKS)?;
             compare(json, |json| {
-                same(page.urls.len(), items(json).len())?;
-                let pairs = page.urls.iter().zip(items(json));
+                same(page.items.len(), items(json).len())?;
+                let pairs = page.items.iter().zip(items(json));
                 pairs.map(|(url, item)| (url, item.get("OauthCallbackUrl"))).try_for_each(is_url)?;
                 is_next(page.older.as_deref(), CALLBACKS, json)
             })
         }
         Call::CreateCallbackUrl => {
-            let id = answer.created_callback()?.value;
+            let id = callback::read_created(answer)?.value;
             compare(json, |json| same(id, first(json, "Id", "id").and_then(Value::as_u64)))
         }
         Call::ListCredentialIps => {
-            let devices = answer.permitted_devices()?.value;
+            let devices = credential_ip::read_devices(answer)?.value;
             compare(json, |json| {
                 let has_ip = |item: &&Value| item["CredentialPasswordIp"]["permitted_device"]["ip"].is_string();
                 same(devices.len(), items(json).iter().filter(has_ip).count())

@@ -8,10 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    base_url::Environment,
-    call::{Call, Method},
-};
+use super::ground::{Call, Environment, Method};
 
 /// Whether the bank's limits are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

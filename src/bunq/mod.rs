@@ -2,64 +2,59 @@
 //!
 //! Facts are cited as `bunq-api §n`, faults and threats by id (`F21`, `H01`).
 //!
+//! From the ground up; each knows only what stands above it (a test keeps it so):
+//!
 //! | module | holds |
 //! |---|---|
-//! | `base_url` | where a bank lives: [`Environment`], [`BaseUrl`], [`Endpoints`] |
-//! | `audit` | who hears of every attempt to change something |
-//! | `call` | every request by name: method, path template |
-//! | `transport`, `http` | the one seam, and the real thing behind it |
-//! | `secret`, `signature` | API keys, key pairs, the bank's key |
-//! | `envelope`, `exchange`, `by_key` | building requests, verifying and decoding answers |
-//! | `client`, `handshake`, `oauth_client`, `callback`, `credential_ip` | the calls |
-//! | `context` | what a handshake leaves behind and which step is next (pure) |
-//! | `limit` | the bank's windows (pure) |
-//! | `span` | what traces tell of a request |
-//! | `error`, `classify`, `bank_text` | what can go wrong, in the bank's own (sanitised) words |
+//! | `ground` | addresses, names of calls, keys, errors, `trait Transport` and the real thing behind it |
+//! | `answer` | the forms of JSON; a believed success, or a refusal |
+//! | `exchange` | one attempt: build, sign, send, check, believe |
+//! | `calls` | what is asked, and what the answer says |
+//! | `bank` | [`Bank`]: every call as a method |
+//!
+//! Beside them, pure, and knowing only `ground`:
+//!
+//! | module | holds |
+//! |---|---|
+//! | `context` | what a handshake leaves behind and which step is next |
+//! | `limit` | the bank's windows, as a queue |
+//! | `breaker` | whether the bank is there |
+//!
+//! | module | holds |
+//! |---|---|
+//! | `fuzz` | what holds for every answer, whatever stands in it |
 
-mod audit;
-mod bank_text;
-mod base_url;
+mod answer;
+mod bank;
 mod breaker;
-mod by_key;
-mod call;
-mod callback;
-mod classify;
-mod client;
+mod calls;
 mod context;
-mod credential_ip;
-mod envelope;
-mod error;
 mod exchange;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
-mod handshake;
-mod http;
+mod ground;
 mod limit;
-mod oauth_client;
-mod secret;
-mod signature;
-mod span;
-mod transport;
 
 #[cfg(test)]
 mod tests;
 
-pub use audit::{Auditor, Ending, Told};
-pub use base_url::{BaseUrl, BaseUrlError, Endpoints, Environment};
+pub use answer::Reply;
+pub use bank::Bank;
 pub use breaker::Breaker;
-pub use call::{Call, Method};
-pub use callback::CallbackUrl;
-pub use client::{Access, Bank, Installed, Reply};
+pub use calls::{
+    callback::CallbackUrl,
+    credential_ip::PermittedDevice,
+    handshake::{DeviceId, Installation, Session},
+    oauth_client::{ClientStatus, CreateBody, OauthClient, UpdateBody, Urls},
+};
 pub use context::{
     Context, DeviceRecord, HandshakeStep, InstallationRecord, MAX_REINSTALLATIONS_PER_DAY, SessionRecord, next_step,
     reinstallation_wait, session_usable_until,
 };
-pub use credential_ip::PermittedDevice;
-pub use error::{Answer, Class, Distrust, Error};
-pub use handshake::{DeviceId, Installation, Session, User, UserKind};
-pub use http::{HttpOptions, HttpTransport, HttpTransportError};
+pub use exchange::{Access, Auditor, Ending, Installed, Told};
+pub use ground::{
+    Answer, ApiKey, BaseUrl, BaseUrlError, Call, Class, Distrust, Endpoints, Environment, Error, Fault, HttpOptions,
+    HttpTransport, HttpTransportError, KeyError, KeyPair, MAX_BODY, Method, Request, Response, ServerKey,
+    SignatureError, Stage, Transport, TransportError, User, UserKind,
+};
 pub use limit::{LimitMode, Limiter, Priority, SESSION_WINDOW};
-pub use oauth_client::{ClientStatus, CreateBody, OauthClient, UpdateBody, Urls};
-pub use secret::ApiKey;
-pub use signature::{KeyError, KeyPair, ServerKey, SignatureError};
-pub use transport::{Fault, MAX_BODY, Request, Response, Stage, Transport, TransportError};

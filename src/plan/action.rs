@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
+    desired::DesiredStatus,
     journal::{CreateBody, Journal, Target},
-    model::DesiredStatus,
     reason::{Reason, Stall},
 };
 

@@ -4,8 +4,9 @@ use jiff::Timestamp;
 
 use super::{
     action::{Action, Mutation},
+    desired::Desired,
     journal::{Answer, Journal, Origin, RefusedBody, Target, Write},
-    model::{Client, ClientStatus, Desired, Entry, Listing, Observed, Output, Seen, Urls},
+    observed::{Client, ClientStatus, Entry, Listing, Observed, Output, Seen, Urls},
 };
 
 /// What came of an action that succeeded.

@@ -13,20 +13,31 @@
 //!
 //! There is no I/O here, no clock and no secret: the planner knows only whether a pair of
 //! credentials is in hand.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `reason` | every reason that a condition can carry, and [`Stall`]: why a person has to act |
+//! | `journal` | [`Journal`]: what must survive a crash |
+//! | `desired` | [`Desired`]: what is wanted |
+//! | `action` | [`Step`] and [`Action`]: what the planner can ask for |
+//! | `observed` | [`Observed`]: what is known |
+//! | `learn` | what an action taught |
+//! | `rules` | the table of rules: [`next`] |
+//! | `backoff` | when a failed pass is tried again |
 
 pub mod action;
 pub mod backoff;
+pub mod desired;
 pub mod journal;
 pub mod learn;
-pub mod model;
+pub mod observed;
 pub mod reason;
 mod rules;
 
 pub use action::{Action, Mutation, Step, Verdict, Waiting};
+pub use desired::{Desired, DesiredStatus};
 pub use journal::{Answer, Cause, CreateBody, Journal, Origin, Target};
 pub use learn::{Learned, Missed, learn};
-pub use model::{
-    Client, ClientStatus, Desired, DesiredStatus, Entry, Listing, Observed, Output, Remembered, Seen, Urls,
-};
+pub use observed::{Client, ClientStatus, Entry, Listing, Observed, Output, Remembered, Seen, Urls};
 pub use reason::{Class, Reason, Stall};
 pub use rules::next;

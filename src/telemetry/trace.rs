@@ -4,6 +4,11 @@
 //! Only spans of this crate go out, never a library's and never a log line: those could hold what
 //! nobody may read (`H05`). The variables that are not named here are read by the OpenTelemetry
 //! crates themselves: endpoint, headers, timeout, sampler, batch sizes, resource attributes.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `api_server` | a span for each request to the API server |
+//! | `post` | the way of the spans to the collector |
 
 mod api_server;
 mod post;
@@ -28,6 +33,7 @@ use tracing_subscriber::{Layer, Registry, filter::filter_fn};
 
 pub use self::api_server::ApiServerSpans;
 use self::post::Post;
+use super::version::VERSION;
 
 const SERVICE: &str = "bunq-oauth-operator";
 /// What is left at the end is sent within this time, or not at all.
@@ -156,7 +162,7 @@ fn resource(variable: &impl Fn(&str) -> Option<String>) -> Resource {
     let known = [
         // A pod is called as its host, unless its manifest says otherwise.
         ("service.name", Some(SERVICE.to_owned())),
-        ("service.version", Some(super::VERSION.to_owned())),
+        ("service.version", Some(VERSION.to_owned())),
         ("k8s.pod.name", variable("POD_NAME").or_else(|| namespace.as_ref().and_then(|_| variable("HOSTNAME")))),
         ("k8s.namespace.name", namespace),
     ];

@@ -13,7 +13,7 @@ mod tables;
 
 use std::fmt::Write as _;
 
-use bunq_oauth_operator::api::BunqOAuthClient;
+use bunq_oauth_operator::api::{self, BunqOAuthClient};
 use kube::ResourceExt;
 use serde::Deserialize;
 
@@ -73,7 +73,7 @@ fn accept(yaml: &str) -> Outcome {
             continue;
         }
         let object: BunqOAuthClient = serde_yaml_ng::from_value(value).map_err(|error| error.to_string())?;
-        object.spec.validate(&object.name_any(), None).map_err(|violations| format!("{violations:?}"))?;
+        api::validate(&object.spec, &object.name_any(), None).map_err(|violations| format!("{violations:?}"))?;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::{API_KEY, Seen, TOKEN, USER, World, client_keys, server_keys};
-use crate::bunq::{Call, ClientStatus, CreateBody, Method, UpdateBody, User, UserKind, handshake::DeviceId};
+use crate::bunq::{Call, ClientStatus, CreateBody, DeviceId, Method, UpdateBody, User, UserKind};
 
 const ID: &str = r#"{"Response":[{"Id":{"id":42}}]}"#;
 const EMPTY: &str = r#"{"Response":[]}"#;

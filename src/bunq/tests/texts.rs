@@ -1,4 +1,4 @@
-use crate::bunq::bank_text::{LONGEST, identifier, sanitise};
+use crate::bunq::ground::bank_text::{LONGEST, identifier, sanitise};
 
 #[test]
 fn a_text_is_cut_by_characters_and_says_so() {

@@ -16,7 +16,7 @@ use super::{
     translate, whose,
 };
 use crate::{
-    api::BunqOAuthClient,
+    api::{self, BunqOAuthClient},
     bunq::{OauthClient, Priority},
     controller::{
         bank::{Fate, Turn},
@@ -134,7 +134,8 @@ impl Pass {
         if self.want.deleting {
             return Ok(());
         }
-        self.object.spec.validate(&self.object.name_any(), None).map_err(|violations| Stop::InvalidSpec { violations })
+        api::validate(&self.object.spec, &self.object.name_any(), None)
+            .map_err(|violations| Stop::InvalidSpec { violations })
     }
 
     /// Both Secrets of the tenant. While the object is being deleted they may be gone already.

@@ -1,10 +1,10 @@
 //! What becomes of the client when its manifest goes (protocol §10).
 
-use super::{Facts, status::cancel};
+use super::{facts::Facts, find::origin, status::cancel};
 use crate::plan::{
     action::{Action, Release, Step, Verdict},
     journal::Origin,
-    model::{Client, ClientStatus, Listing, Seen},
+    observed::{Client, ClientStatus, Listing, Seen},
 };
 
 /// Cancels the client if that was asked for and is ours to do; then the manifest may go.
@@ -76,7 +76,7 @@ fn find_unconfirmed(facts: &Facts<'_>) -> Result<Step, Release> {
     let mut journal = facts.seen.journal.clone();
     journal.oauth_client_id = Some(client.id);
     journal.client_id.clone_from(&client.client_id);
-    journal.origin = Some(super::find::origin(&facts.seen.journal, client));
+    journal.origin = Some(origin(&facts.seen.journal, client));
     journal.create_sent = None;
     Ok(Step::Act(Action::Record { journal: Box::new(journal), then: None, news: None }))
 }

@@ -1,13 +1,15 @@
 //! Find the client, adopt it, or create it: never twice (protocol §2, §3).
 
-use jiff::{Timestamp, ToSpan};
-
-use super::{Facts, stalled};
+use super::{
+    facts::{Facts, late_news, later, stalled, wait},
+    write::announce,
+};
 use crate::plan::{
     action::{Action, Mutation, News, Step, Waiting},
+    desired::DesiredStatus,
     journal::{CreateBody, CreateSent, Journal, Origin},
     learn::note_shown,
-    model::{Client, ClientStatus, DesiredStatus, Listing, Seen, Urls},
+    observed::{Client, ClientStatus, Listing, Seen, Urls},
     reason::Stall,
 };
 
@@ -127,7 +129,7 @@ fn create(facts: &Facts<'_>, listing: &Listing) -> Option<Step> {
     }
     match next_body(facts) {
         Ok(body) => {
-            let Step::Act(Action::Record { mut journal, then, news }) = facts.announce(Mutation::Create(body)) else {
+            let Step::Act(Action::Record { mut journal, then, news }) = announce(facts, Mutation::Create(body)) else {
                 return None;
             };
             journal.create_sent = Some(CreateSent { at: facts.now, body, empty_at: None });
@@ -146,7 +148,7 @@ fn confirm(facts: &Facts<'_>, sent: &CreateSent, listing: &Listing) -> Step {
         }
         Some(_) => {
             let until = later(sent.at, CONFIRM_SECONDS).max(later(facts.now, 5));
-            return super::late_news(facts).unwrap_or(Step::Wait(until, Waiting::CreateUnconfirmed));
+            return late_news(facts).unwrap_or(Step::Wait(until, Waiting::CreateUnconfirmed));
         }
         None => journal.create_sent = Some(CreateSent { empty_at: Some(listing.at), ..sent.clone() }),
     }
@@ -217,13 +219,4 @@ pub(super) fn identity(facts: &Facts<'_>) -> Option<Step> {
     journal.manage(&facts.want.urls);
     let is_new = journal.client_id != known.client_id || journal.managed_urls != known.managed_urls;
     is_new.then(|| Step::Act(Action::Record { journal: Box::new(journal), then: None, news: None }))
-}
-
-/// Waits some seconds from now; what was learned is stored first.
-pub(super) fn wait(facts: &Facts<'_>, seconds: i64, why: Waiting) -> Step {
-    super::late_news(facts).unwrap_or_else(|| Step::Wait(later(facts.now, seconds), why))
-}
-
-pub(super) fn later(at: Timestamp, seconds: i64) -> Timestamp {
-    at.saturating_add(seconds.seconds()).unwrap_or(Timestamp::MAX)
 }

@@ -1,6 +1,17 @@
 //! The rules, in order: the first row that has something to say decides (protocol §2–§7, §9, §10).
+//!
+//! | module | holds |
+//! |---|---|
+//! | `facts` | what every row looks at, and how a row ends a pass |
+//! | `write` | once per cause: whether a value may be sent, and how it is announced |
+//! | `find` | the client: found, adopted or created |
+//! | `status` | ACTIVE or CANCELLED |
+//! | `redirect_url` | the redirect URLs |
+//! | `output` | the output Secret |
+//! | `deletion` | what becomes of the client when its manifest goes |
 
 mod deletion;
+mod facts;
 mod find;
 mod output;
 mod redirect_url;
@@ -9,18 +20,12 @@ mod write;
 
 use jiff::Timestamp;
 
+use self::facts::{Facts, late_news};
 use super::{
-    action::{Action, News, Step, Verdict},
-    model::{Client, Desired, DesiredStatus, Observed},
+    action::{Action, Release, Step},
+    desired::Desired,
+    observed::Observed,
 };
-
-/// What every row looks at.
-#[derive(Clone, Copy)]
-struct Facts<'a> {
-    want: &'a Desired,
-    seen: &'a Observed,
-    now: Timestamp,
-}
 
 /// A row of the table: `None` passes on to the next.
 type Row = fn(&Facts<'_>) -> Option<Step>;
@@ -65,59 +70,11 @@ fn urgent_news(facts: &Facts<'_>) -> Option<Step> {
     is_urgent.then(|| facts.record_what_is_known())
 }
 
-/// Everything else is stored in one write, when there is nothing else to do.
-fn late_news(facts: &Facts<'_>) -> Option<Step> {
-    (facts.seen.journal != facts.seen.stored).then(|| facts.record_what_is_known())
-}
-
 /// The finalizer stands before any mutation and before Ready, and only with `Cancel` (`S6`).
 fn finalizer(facts: &Facts<'_>) -> Option<Step> {
     match (facts.want.cancel_on_delete, facts.seen.finalizer) {
         (true, false) => Some(Step::Act(Action::AddFinalizer)),
-        (false, true) => Some(Step::Act(Action::DropFinalizer(super::action::Release::Retained))),
+        (false, true) => Some(Step::Act(Action::DropFinalizer(Release::Retained))),
         (true, true) | (false, false) => None,
     }
-}
-
-impl<'a> Facts<'a> {
-    /// The client, if a verified read of this pass showed it.
-    fn client(&self) -> Option<&'a Client> {
-        self.seen.client.present()
-    }
-
-    /// What the annotation `allow-new-client` must name to give the present client up.
-    fn name_of_old_client(&self) -> String {
-        let journal = &self.seen.journal;
-        match (&journal.client_id, journal.oauth_client_id) {
-            (Some(client_id), _) => client_id.clone(),
-            (None, Some(id)) => id.to_string(),
-            (None, None) => String::new(),
-        }
-    }
-
-    /// Whether the annotation gives up exactly the client of the journal.
-    fn new_client_is_allowed(&self) -> bool {
-        let old = self.name_of_old_client();
-        !old.is_empty() && self.want.allow_new_client.as_deref() == Some(old.as_str())
-    }
-
-    fn record_what_is_known(&self) -> Step {
-        let (known, stored) = (&self.seen.journal, &self.seen.stored);
-        let news =
-            known.oauth_client_id.filter(|id| stored.oauth_client_id != Some(*id)).map(|id| News::Created { id });
-        Step::Act(Action::Record { journal: Box::new(known.clone()), then: None, news })
-    }
-
-    fn success(&self) -> Verdict {
-        match self.want.status {
-            DesiredStatus::Active => Verdict::Synced,
-            DesiredStatus::Cancelled if self.seen.journal.oauth_client_id.is_none() => Verdict::NothingToCancel,
-            DesiredStatus::Cancelled => Verdict::Cancelled,
-        }
-    }
-}
-
-/// Ends the pass with a reason for a person. What was learned is stored first.
-fn stalled(facts: &Facts<'_>, stall: super::reason::Stall) -> Step {
-    late_news(facts).unwrap_or(Step::Done(Verdict::Stalled(stall)))
 }

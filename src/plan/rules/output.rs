@@ -1,9 +1,10 @@
 //! The output Secret: published late, never overwritten by less (protocol §7).
 
-use super::{Facts, stalled};
+use super::facts::{Facts, stalled};
 use crate::plan::{
     action::{Action, Step},
-    model::{DesiredStatus, Output, Seen},
+    desired::DesiredStatus,
+    observed::{Output, Seen},
     reason::Stall,
 };
 

@@ -2,13 +2,14 @@
 //! (protocol §4).
 
 use super::{
-    Facts, stalled,
-    write::{Permission, describe},
+    facts::{Facts, stalled},
+    write::{Permission, announce, announce_among, describe, permission},
 };
 use crate::plan::{
     action::{Action, Mutation, Step},
+    desired::DesiredStatus,
     journal::{Answer, Origin, Target, Write},
-    model::{Client, DesiredStatus, Entry, Seen, Urls},
+    observed::{Client, Entry, Seen, Urls},
     reason::Stall,
 };
 
@@ -52,9 +53,9 @@ fn is_obsolete(facts: &Facts<'_>, url: &str) -> bool {
 /// POST; where that is refused and an obsolete entry stands in the way, PUT that entry.
 fn add(facts: &Facts<'_>, client: &Client, url: &str, obsolete: &[&Entry], entries: &[Entry]) -> Step {
     let post = Target::Add(url.to_owned());
-    match facts.permission(&post) {
+    match permission(facts, &post) {
         Permission::Yes | Permission::Repair => {
-            facts.announce(Mutation::AddUrl { client: client.id, url: url.to_owned() })
+            announce(facts, Mutation::AddUrl { client: client.id, url: url.to_owned() })
         }
         Permission::Contested => stalled(facts, Stall::DriftContested { what: describe(&post) }),
         Permission::Ignored => stalled(facts, not_applied(facts, url, entries)),
@@ -72,9 +73,9 @@ fn replace(
 ) -> Step {
     let refused = |text| Stall::RedirectUrlRefused { url: url.to_owned(), text };
     let put = Target::Replace(url.to_owned());
-    match facts.permission(&put) {
+    match permission(facts, &put) {
         Permission::Yes | Permission::Repair => match obsolete.iter().find_map(|entry| entry.id) {
-            Some(entry) => facts.announce(Mutation::ReplaceUrl { client: client.id, entry, url: url.to_owned() }),
+            Some(entry) => announce(facts, Mutation::ReplaceUrl { client: client.id, entry, url: url.to_owned() }),
             None => stalled(facts, refused(refusal)),
         },
         Permission::Contested => stalled(facts, Stall::DriftContested { what: describe(&put) }),
@@ -95,13 +96,13 @@ fn remove(facts: &Facts<'_>, client: &Client, obsolete: &[&Entry]) -> Option<Ste
         let begun = facts.seen.journal.write(&target).filter(|write| write.cause.same_request(&facts.want.cause));
         if let Some(begun) = begun.filter(|begun| begun.twins.contains(&id)) {
             let left: Vec<u64> = begun.twins.iter().copied().filter(is_other).collect();
-            return Some(facts.announce_among(removal, &left));
+            return Some(announce_among(facts, removal, &left));
         }
         let same = obsolete.iter().filter(|other| other.url == entry.url);
         let twins: Vec<u64> = same.filter_map(|other| other.id).filter(is_other).collect();
-        match facts.permission(&target) {
-            Permission::Yes => Some(facts.announce_among(removal, &twins)),
-            Permission::Repair if facts.want.prune => Some(facts.announce_among(removal, &twins)),
+        match permission(facts, &target) {
+            Permission::Yes => Some(announce_among(facts, removal, &twins)),
+            Permission::Repair if facts.want.prune => Some(announce_among(facts, removal, &twins)),
             Permission::Repair | Permission::Ignored | Permission::Refused(_) | Permission::Contested => None,
         }
     })
@@ -159,12 +160,12 @@ fn was_put(facts: &Facts<'_>, write: &Write) -> bool {
 fn put(facts: &Facts<'_>, client: &Client, url: &str, with_status: bool, stored: Option<&str>) -> Step {
     let target =
         if with_status { Target::RedirectUrlWithStatus(url.to_owned()) } else { Target::RedirectUrl(url.to_owned()) };
-    match facts.permission(&target) {
+    match permission(facts, &target) {
         Permission::Yes | Permission::Repair if !may_replace(facts, stored) => {
             stalled(facts, Stall::RedirectUrlOccupied { stored: stored.map(str::to_owned) })
         }
         Permission::Yes | Permission::Repair => {
-            facts.announce(Mutation::PutRedirectUrl { client: client.id, url: url.to_owned(), with_status })
+            announce(facts, Mutation::PutRedirectUrl { client: client.id, url: url.to_owned(), with_status })
         }
         Permission::Contested => stalled(facts, Stall::DriftContested { what: describe(&target) }),
         Permission::Ignored => {

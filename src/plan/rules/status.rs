@@ -1,15 +1,15 @@
 //! ACTIVE or CANCELLED: a kill switch is not undone (protocol §6).
 
 use super::{
-    Facts,
-    find::{give_up, wait},
-    late_news, stalled,
-    write::{Permission, describe},
+    facts::{Facts, late_news, stalled, wait},
+    find::give_up,
+    write::{Permission, announce, describe, permission},
 };
 use crate::plan::{
     action::{Action, Mutation, Step, Verdict, Waiting},
+    desired::DesiredStatus,
     journal::Target,
-    model::{Client, ClientStatus, DesiredStatus},
+    observed::{Client, ClientStatus},
     reason::Stall,
 };
 
@@ -37,8 +37,8 @@ fn reactivate(facts: &Facts<'_>, client: &Client) -> Step {
     if facts.new_client_is_allowed() {
         return give_up(facts);
     }
-    match facts.permission(&Target::Activate) {
-        Permission::Yes => facts.announce(Mutation::SetStatus { client: client.id, status: DesiredStatus::Active }),
+    match permission(facts, &Target::Activate) {
+        Permission::Yes => announce(facts, Mutation::SetStatus { client: client.id, status: DesiredStatus::Active }),
         Permission::Ignored => stalled(facts, refused(None)),
         Permission::Refused(text) => stalled(facts, refused(Some(text))),
         // It was ACTIVE again and somebody cancelled it since: that is a kill switch.
@@ -48,10 +48,10 @@ fn reactivate(facts: &Facts<'_>, client: &Client) -> Step {
 
 /// Cancels the client; on the way to CANCELLED the journal already says that it was us.
 pub(super) fn cancel(facts: &Facts<'_>, client: &Client) -> Step {
-    match facts.permission(&Target::Cancel) {
+    match permission(facts, &Target::Cancel) {
         Permission::Yes | Permission::Repair => {
             let mutation = Mutation::SetStatus { client: client.id, status: DesiredStatus::Cancelled };
-            match facts.announce(mutation) {
+            match announce(facts, mutation) {
                 Step::Act(Action::Record { mut journal, then, news }) => {
                     journal.cancelled_by_us = true;
                     Step::Act(Action::Record { journal, then, news })

@@ -2,10 +2,10 @@
 
 use jiff::{Timestamp, ToSpan};
 
-use super::{Facts, find::later};
+use super::facts::{Facts, late_news, later};
 use crate::plan::{
     action::{Action, Mutation, News, Step, Waiting},
-    journal::{Answer, Cause, Journal, Target, Write},
+    journal::{Answer, Target, Write},
 };
 
 /// Repairs of one value within an hour before the operator stops fighting.
@@ -35,15 +35,15 @@ pub(super) enum Permission {
 ///
 /// A write without an answer may be repeated: it sets a value, the read before it has shown that
 /// the value is not there, and a lost request would otherwise stall for good (`L1`).
-pub(super) fn permission(journal: &Journal, target: &Target, cause: &Cause, now: Timestamp) -> Permission {
-    let Some(write) = journal.write(target) else {
+pub(super) fn permission(facts: &Facts<'_>, target: &Target) -> Permission {
+    let Some(write) = facts.seen.journal.write(target) else {
         return Permission::Yes;
     };
-    if !write.cause.same_request(cause) {
+    if !write.cause.same_request(&facts.want.cause) {
         return Permission::Yes;
     }
     if write.seen {
-        return match recent(&write.repairs, now).len() {
+        return match recent(&write.repairs, facts.now).len() {
             0..CONTESTED_AFTER => Permission::Repair,
             _ => Permission::Contested,
         };
@@ -60,73 +60,66 @@ fn recent(repairs: &[Timestamp], now: Timestamp) -> Vec<Timestamp> {
     repairs.iter().copied().filter(|at| *at > an_hour_ago).collect()
 }
 
-impl Facts<'_> {
-    /// What the journal permits for `target`.
-    pub(super) fn permission(&self, target: &Target) -> Permission {
-        permission(&self.seen.journal, target, &self.want.cause, self.now)
-    }
+/// Records `mutation`, so that it may be sent next; a write that just had no answer rests first,
+/// or a bank that swallows every request would be asked without end.
+pub(super) fn announce(facts: &Facts<'_>, mutation: Mutation) -> Step {
+    announce_among(facts, mutation, &[])
+}
 
-    /// Records `mutation`, so that it may be sent next; a write that just had no answer rests first,
-    /// or a bank that swallows every request would be asked without end.
-    pub(super) fn announce(&self, mutation: Mutation) -> Step {
-        self.announce_among(mutation, &[])
+/// The same, where `twins` hold the value that is to be removed, too.
+pub(super) fn announce_among(facts: &Facts<'_>, mutation: Mutation, twins: &[u64]) -> Step {
+    // Whatever woke this pass, and after a crash: what was sent before may still be carried out.
+    if let Some(until) = mutation.target().and_then(|target| undecided_until(facts, &target)) {
+        let look = until.min(later(facts.now, LOOK_SECONDS));
+        return late_news(facts).unwrap_or(Step::Wait(look, Waiting::AnswerLost));
     }
-
-    /// The same, where `twins` hold the value that is to be removed, too.
-    pub(super) fn announce_among(&self, mutation: Mutation, twins: &[u64]) -> Step {
-        // Whatever woke this pass, and after a crash: what was sent before may still be carried out.
-        if let Some(until) = mutation.target().and_then(|target| self.undecided_until(&target)) {
-            let look = until.min(later(self.now, LOOK_SECONDS));
-            return super::late_news(self).unwrap_or(Step::Wait(look, Waiting::AnswerLost));
+    let mut journal = facts.seen.journal.clone();
+    journal.manage(&facts.want.urls);
+    let mut news = None;
+    if let Some(target) = mutation.target() {
+        let repairs = repairs(facts, &target);
+        if facts.seen.journal.write(&target).is_some_and(|write| write.seen) {
+            news = Some(News::Repaired { what: describe(&target) });
         }
-        let mut journal = self.seen.journal.clone();
-        journal.manage(&self.want.urls);
-        let mut news = None;
-        if let Some(target) = mutation.target() {
-            let repairs = self.repairs(&target);
-            if self.seen.journal.write(&target).is_some_and(|write| write.seen) {
-                news = Some(News::Repaired { what: describe(&target) });
-            }
-            let (cause, twins) = (self.want.cause.clone(), twins.to_vec());
-            let at = Some(self.now);
-            let write = Write { target, cause, at, answer: Answer::None, seen: false, twins, repairs };
-            journal.writes.retain(|other| other.target != write.target && self.is_current(other));
-            journal.writes.push(write);
+        let (cause, twins) = (facts.want.cause.clone(), twins.to_vec());
+        let at = Some(facts.now);
+        let write = Write { target, cause, at, answer: Answer::None, seen: false, twins, repairs };
+        journal.writes.retain(|other| other.target != write.target && is_current(facts, other));
+        journal.writes.push(write);
+    }
+    Step::Act(Action::Record { journal: Box::new(journal), then: Some(mutation), news })
+}
+
+/// Until when a write of this cause that has no answer rests.
+fn undecided_until(facts: &Facts<'_>, target: &Target) -> Option<Timestamp> {
+    let write = facts.seen.journal.write(target)?;
+    let is_undecided = write.answer == Answer::None && !write.seen && write.cause.same_request(&facts.want.cause);
+    let at = write.at.filter(|_| is_undecided)?;
+    let until = later(at, UNDECIDED_SECONDS);
+    // A time far ahead of the clock was written by one that was wrong.
+    (facts.now < until && at <= later(facts.now, UNDECIDED_SECONDS)).then_some(until)
+}
+
+/// The repairs of the last hour, this one included, if this is one.
+fn repairs(facts: &Facts<'_>, target: &Target) -> Vec<Timestamp> {
+    let Some(write) = facts.seen.journal.write(target).filter(|write| write.cause.same_request(&facts.want.cause))
+    else {
+        return Vec::new();
+    };
+    let mut repairs = recent(&write.repairs, facts.now);
+    if write.seen {
+        repairs.push(facts.now);
+    }
+    repairs
+}
+
+/// Entries of older causes only matter while their value is declared.
+fn is_current(facts: &Facts<'_>, write: &Write) -> bool {
+    write.cause.same_request(&facts.want.cause)
+        || match &write.target {
+            Target::Activate | Target::Cancel => true,
+            target => target.url().is_some_and(|url| facts.want.urls.contains(url)),
         }
-        Step::Act(Action::Record { journal: Box::new(journal), then: Some(mutation), news })
-    }
-
-    /// Until when a write of this cause that has no answer rests.
-    fn undecided_until(&self, target: &Target) -> Option<Timestamp> {
-        let write = self.seen.journal.write(target)?;
-        let is_undecided = write.answer == Answer::None && !write.seen && write.cause.same_request(&self.want.cause);
-        let at = write.at.filter(|_| is_undecided)?;
-        let until = later(at, UNDECIDED_SECONDS);
-        // A time far ahead of the clock was written by one that was wrong.
-        (self.now < until && at <= later(self.now, UNDECIDED_SECONDS)).then_some(until)
-    }
-
-    /// The repairs of the last hour, this one included, if this is one.
-    fn repairs(&self, target: &Target) -> Vec<Timestamp> {
-        let Some(write) = self.seen.journal.write(target).filter(|write| write.cause.same_request(&self.want.cause))
-        else {
-            return Vec::new();
-        };
-        let mut repairs = recent(&write.repairs, self.now);
-        if write.seen {
-            repairs.push(self.now);
-        }
-        repairs
-    }
-
-    /// Entries of older causes only matter while their value is declared.
-    fn is_current(&self, write: &Write) -> bool {
-        write.cause.same_request(&self.want.cause)
-            || match &write.target {
-                Target::Activate | Target::Cancel => true,
-                target => target.url().is_some_and(|url| self.want.urls.contains(url)),
-            }
-    }
 }
 
 /// What a message calls it.
@@ -144,7 +137,7 @@ pub(super) fn describe(target: &Target) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Client, ClientStatus, Desired, Observed, Seen, Urls, next};
+    use crate::plan::{Cause, Client, ClientStatus, Desired, Journal, Observed, Seen, Urls, next};
 
     const URL: &str = "https://a.example";
 

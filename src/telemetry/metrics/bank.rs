@@ -7,10 +7,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::{
-    Metrics,
-    labels::{BankCall, EnvironmentLabels, RouteLabels},
-};
+use super::labels::{BankCall, EnvironmentLabels, RouteLabels};
 
 /// From an answer of a server nearby to the longest that the operator waits, in seconds. Few,
 /// because every endpoint has them all.
@@ -80,52 +77,43 @@ impl Bank {
             self.limiter_seconds.clone(),
         );
     }
-}
 
-impl Metrics {
-    /// Lets the series of an environment begin at zero, so that the first event is an increase.
-    pub fn knows_environment(&self, environment: &'static str) {
+    /// Lets the series of an environment begin at zero.
+    pub(super) fn knows(&self, environment: &'static str) {
         let labels = EnvironmentLabels { environment };
-        for counter in [&self.bank.unverified, &self.bank.sessions_opened, &self.bank.installations] {
+        for counter in [&self.unverified, &self.sessions_opened, &self.installations] {
             drop(counter.get_or_create(&labels));
         }
-        drop(self.bank.is_open.get_or_create(&labels));
+        drop(self.is_open.get_or_create(&labels));
     }
 
-    /// Counts a call to the bank and the time it took.
-    pub fn bank_call(&self, call: BankCall, took: Duration) {
-        self.bank.calls.get_or_create(&call).inc();
+    pub(super) fn called(&self, call: BankCall, took: Duration) {
+        self.calls.get_or_create(&call).inc();
         let route = RouteLabels { method: call.method, endpoint: call.endpoint };
-        self.bank.durations.get_or_create(&route).observe(took.as_secs_f64());
+        self.durations.get_or_create(&route).observe(took.as_secs_f64());
     }
 
-    /// Counts an answer whose signature was missing or wrong.
-    pub fn bank_answer_unverified(&self, environment: &'static str) {
-        self.bank.unverified.get_or_create(&EnvironmentLabels { environment }).inc();
+    pub(super) fn answer_unverified(&self, environment: &'static str) {
+        self.unverified.get_or_create(&EnvironmentLabels { environment }).inc();
     }
 
-    /// Counts a bank session that was opened.
-    pub fn session_opened(&self, environment: &'static str) {
-        self.bank.sessions_opened.get_or_create(&EnvironmentLabels { environment }).inc();
+    pub(super) fn session_opened(&self, environment: &'static str) {
+        self.sessions_opened.get_or_create(&EnvironmentLabels { environment }).inc();
     }
 
-    /// Counts an installation made at the bank.
-    pub fn installed(&self, environment: &'static str) {
-        self.bank.installations.get_or_create(&EnvironmentLabels { environment }).inc();
+    pub(super) fn installed(&self, environment: &'static str) {
+        self.installations.get_or_create(&EnvironmentLabels { environment }).inc();
     }
 
-    /// Tells whether the bank counts as away.
-    pub fn breaker(&self, environment: &'static str, is_open: bool) {
-        self.bank.is_open.get_or_create(&EnvironmentLabels { environment }).set(i64::from(is_open));
+    pub(super) fn breaker(&self, environment: &'static str, is_open: bool) {
+        self.is_open.get_or_create(&EnvironmentLabels { environment }).set(i64::from(is_open));
     }
 
-    /// Counts a call that was put off to keep within the bank's limits.
-    pub fn limiter_waited(&self) {
-        self.bank.limiter_waits.inc();
+    pub(super) fn waited(&self) {
+        self.limiter_waits.inc();
     }
 
-    /// Counts how long a call that was put off has waited when its turn came.
-    pub fn limiter_waited_for(&self, time: Duration) {
-        self.bank.limiter_seconds.inc_by(time.as_secs_f64());
+    pub(super) fn waited_for(&self, time: Duration) {
+        self.limiter_seconds.inc_by(time.as_secs_f64());
     }
 }

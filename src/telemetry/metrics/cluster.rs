@@ -5,10 +5,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::{
-    Metrics,
-    labels::{LeaseLabels, RestCall},
-};
+use super::labels::{LeaseLabels, RestCall};
 
 #[derive(Debug, Default)]
 pub(super) struct Cluster {
@@ -29,17 +26,12 @@ impl Cluster {
             self.leads.clone(),
         );
     }
-}
 
-impl Metrics {
-    /// Counts a request to the API server.
-    pub fn rest_call(&self, call: &RestCall) {
-        self.cluster.requests.get_or_create(call).inc();
+    pub(super) fn requested(&self, call: &RestCall) {
+        self.requests.get_or_create(call).inc();
     }
 
-    /// Tells whether this process holds the lease of that name. Never called when there is no
-    /// election, so that the series says nothing then.
-    pub fn leader(&self, lease: &'static str, leads: bool) {
-        self.cluster.leads.get_or_create(&LeaseLabels { name: lease }).set(i64::from(leads));
+    pub(super) fn leads(&self, lease: &'static str, leads: bool) {
+        self.leads.get_or_create(&LeaseLabels { name: lease }).set(i64::from(leads));
     }
 }

@@ -1,16 +1,13 @@
 //! The custom resources: how many are in which state, and what was mended for them.
 
-use std::{
-    sync::{PoisonError, atomic::AtomicU64},
-    time::Duration,
-};
+use std::{sync::atomic::AtomicU64, time::Duration};
 
 use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
 
-use super::{Metrics, labels::ClientCensus};
+use super::labels::ClientCensus;
 
 #[derive(Debug, Default)]
 pub(super) struct Objects {
@@ -49,32 +46,25 @@ impl Objects {
             self.drift_repairs.clone(),
         );
     }
-}
 
-impl Metrics {
-    /// Replaces the census of the custom resources; what it does not name is zero.
-    pub fn clients(&self, census: impl IntoIterator<Item = (ClientCensus, u32)>) {
-        let _whole = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
-        self.objects.clients.clear();
+    /// Whoever calls this holds the registry, so that no reader sees half a census.
+    pub(super) fn count(&self, census: impl IntoIterator<Item = (ClientCensus, u32)>) {
+        self.clients.clear();
         for (labels, count) in census {
-            self.objects.clients.get_or_create(&labels).set(i64::from(count));
+            self.clients.get_or_create(&labels).set(i64::from(count));
         }
     }
 
-    /// Tells how long ago the longest confirmation is, and by how much the latest one is late.
-    pub fn verifications(&self, oldest: Duration, overdue: Duration) {
-        let _whole = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
-        self.objects.verification_age.set(oldest.as_secs_f64());
-        self.objects.verification_overdue.set(overdue.as_secs_f64());
+    pub(super) fn verified(&self, oldest: Duration, overdue: Duration) {
+        self.verification_age.set(oldest.as_secs_f64());
+        self.verification_overdue.set(overdue.as_secs_f64());
     }
 
-    /// Counts an output Secret that had to be written again.
-    pub fn secret_repaired(&self) {
-        self.objects.secret_repairs.inc();
+    pub(super) fn secret_repaired(&self) {
+        self.secret_repairs.inc();
     }
 
-    /// Counts a value that had vanished at the bank and is written again.
-    pub fn drift_repaired(&self) {
-        self.objects.drift_repairs.inc();
+    pub(super) fn drift_repaired(&self) {
+        self.drift_repairs.inc();
     }
 }

@@ -7,10 +7,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::{
-    Metrics, ReconcileResult,
-    labels::{ControllerLabels, ReconcileLabels},
-};
+use super::labels::{ControllerLabels, ReconcileLabels, ReconcileResult};
 
 /// The value of the label `controller`: the one controller of this operator (D2).
 const CONTROLLER: ControllerLabels = ControllerLabels { controller: "bunqoauthclient" };
@@ -99,53 +96,44 @@ impl Reconciles {
         let labels = ReconcileLabels { controller: CONTROLLER.controller, result: result.label() };
         self.ended.get_or_create(&labels).inc_by(by);
     }
-}
 
-impl Metrics {
-    /// Times one reconcile from here; `monotonic` is time since a fixed point. The reconcile
-    /// counts as active until the timer is gone.
-    #[must_use = "the reconcile counts as finished when the timer is dropped"]
-    pub fn reconcile_started<C: Fn() -> Duration>(&self, monotonic: C) -> ReconcileTimer<'_, C> {
-        self.reconciles.active_workers.get_or_create(&CONTROLLER).inc();
-        ReconcileTimer { metrics: self, started: monotonic(), monotonic }
+    pub(super) fn started<C: Fn() -> Duration>(&self, monotonic: C) -> ReconcileTimer<'_, C> {
+        self.active_workers.get_or_create(&CONTROLLER).inc();
+        ReconcileTimer { reconciles: self, started: monotonic(), monotonic }
     }
 
-    /// Counts a reconcile that ended like this after this time.
-    pub fn reconciled(&self, result: ReconcileResult, took: Duration) {
-        self.reconciles.count(result, 1);
-        self.reconciles.time.get_or_create(&CONTROLLER).observe(took.as_secs_f64());
+    pub(super) fn ended(&self, result: ReconcileResult, took: Duration) {
+        self.count(result, 1);
+        self.time.get_or_create(&CONTROLLER).observe(took.as_secs_f64());
         let is_terminal = result == ReconcileResult::Terminal;
         if is_terminal || result == ReconcileResult::Error {
-            self.reconciles.errors.get_or_create(&CONTROLLER).inc();
+            self.errors.get_or_create(&CONTROLLER).inc();
         }
         if is_terminal {
-            self.reconciles.terminal_errors.get_or_create(&CONTROLLER).inc();
+            self.terminal_errors.get_or_create(&CONTROLLER).inc();
         }
     }
 
-    /// Counts a reconcile that panicked; it is counted as an error besides.
-    pub fn reconcile_panicked(&self) {
-        self.reconciles.panics.get_or_create(&CONTROLLER).inc();
+    pub(super) fn panicked(&self) {
+        self.panics.get_or_create(&CONTROLLER).inc();
     }
 
-    /// Counts a reconcile that ran into its deadline; it is counted as an error besides.
-    pub fn reconcile_timed_out(&self) {
-        self.reconciles.timeouts.get_or_create(&CONTROLLER).inc();
+    pub(super) fn timed_out(&self) {
+        self.timeouts.get_or_create(&CONTROLLER).inc();
     }
 
-    /// Tells how many reconciles may run at once.
-    pub fn max_concurrent_reconciles(&self, limit: u16) {
-        self.reconciles.max_concurrent.get_or_create(&CONTROLLER).set(i64::from(limit));
+    pub(super) fn limited_to(&self, limit: u16) {
+        self.max_concurrent.get_or_create(&CONTROLLER).set(i64::from(limit));
     }
 }
 
-/// A reconcile that runs; made by [`Metrics::reconcile_started`].
+/// A reconcile that runs; made by [`Metrics::reconcile_started`](super::Metrics::reconcile_started).
 ///
 /// Dropped by a panic it counts as an error; dropped in any other way without
 /// [`finished`](Self::finished) (the process is stopping) it only stops being active.
 #[derive(Debug)]
 pub struct ReconcileTimer<'m, C: Fn() -> Duration> {
-    metrics: &'m Metrics,
+    reconciles: &'m Reconciles,
     started: Duration,
     monotonic: C,
 }
@@ -153,7 +141,7 @@ pub struct ReconcileTimer<'m, C: Fn() -> Duration> {
 impl<C: Fn() -> Duration> ReconcileTimer<'_, C> {
     /// Counts the reconcile and the time it took.
     pub fn finished(self, result: ReconcileResult) {
-        self.metrics.reconciled(result, self.elapsed());
+        self.reconciles.ended(result, self.elapsed());
     }
 
     fn elapsed(&self) -> Duration {
@@ -163,10 +151,10 @@ impl<C: Fn() -> Duration> ReconcileTimer<'_, C> {
 
 impl<C: Fn() -> Duration> Drop for ReconcileTimer<'_, C> {
     fn drop(&mut self) {
-        self.metrics.reconciles.active_workers.get_or_create(&CONTROLLER).dec();
+        self.reconciles.active_workers.get_or_create(&CONTROLLER).dec();
         if std::thread::panicking() {
-            self.metrics.reconcile_panicked();
-            self.metrics.reconciled(ReconcileResult::Error, self.elapsed());
+            self.reconciles.panicked();
+            self.reconciles.ended(ReconcileResult::Error, self.elapsed());
         }
     }
 }

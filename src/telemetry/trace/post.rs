@@ -11,6 +11,8 @@ use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use reqwest::{Client, redirect, retry, tls};
 use tokio::runtime::Handle;
 
+use crate::telemetry::chain::chain;
+
 /// For one request, its connection included.
 const DEADLINE: Duration = Duration::from_secs(10);
 /// A collector that is away is told of once, and again after so many batches.
@@ -75,7 +77,7 @@ impl HttpClient for Post {
         self.tell(match &answer {
             Ok(answer) if answer.status().is_success() => None,
             Ok(answer) => Some(format!("the collector answered {}", answer.status())),
-            Err(error) => Some(crate::telemetry::chain(error.as_ref())),
+            Err(error) => Some(chain(error.as_ref())),
         });
         answer
     }

@@ -12,7 +12,7 @@ fn refused_by_rust(case: &SpecCase) -> Vec<String> {
     };
     let old: Option<BunqOAuthClient> = case.old.as_ref().map(|old| serde_json::from_value(old.clone()).unwrap());
     let name = object.metadata.name.unwrap_or_default();
-    let verdict = object.spec.validate(&name, old.as_ref().map(|old| &old.spec));
+    let verdict = api::validate(&object.spec, &name, old.as_ref().map(|old| &old.spec));
     verdict.err().unwrap_or_default().iter().map(Violation::to_string).collect()
 }
 

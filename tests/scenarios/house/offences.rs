@@ -15,7 +15,7 @@ const STORY: &str = "tests/scenarios/output.rs";
 
 /// Rule, path, text, and how many faults it has.
 const CASES: &[(Rule, &str, &str, usize)] = &[
-    (wrong_arrows, PLAN, "use crate::plan::model::Seen;\n// crate::bunq is not ours", 0),
+    (wrong_arrows, PLAN, "use crate::plan::observed::Seen;\n// crate::bunq is not ours", 0),
     (wrong_arrows, PLAN, "use crate::clock::Clock;", 1),
     (wrong_arrows, PLAN, "use crate::{\n    plan::{Step, api},\n    bunq::Error,\n};", 1),
     (wrong_arrows, PLAN, "fn f(_: super::super::telemetry::Metrics) {}", 1),

@@ -5,13 +5,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{
-    bank_text,
-    by_key::by_key,
-    call::Call,
-    error::{Answer, Error},
-    transport::Response,
-};
+use super::by_key::by_key;
+use crate::bunq::ground::{Answer, Call, Error, Response, bank_text};
 
 const SHORTEST_WAIT: Duration = Duration::from_secs(3);
 const SESSION_WAIT: Duration = Duration::from_secs(30);
@@ -19,12 +14,12 @@ const SESSION_WAIT: Duration = Duration::from_secs(30);
 const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
 /// What is known about an attempt before its refusal is read.
-pub(super) struct Frame<'a> {
-    pub(super) call: Call,
-    pub(super) request_id: String,
-    pub(super) response_id: Option<String>,
+pub(crate) struct Frame<'a> {
+    pub(crate) call: Call,
+    pub(crate) request_id: String,
+    pub(crate) response_id: Option<String>,
     /// Masked in the bank's text.
-    pub(super) secrets: &'a [&'a str],
+    pub(crate) secrets: &'a [&'a str],
 }
 
 #[derive(Deserialize)]
@@ -44,7 +39,7 @@ by_key!(Refusal, RefusalItem);
 
 impl Frame<'_> {
     /// Anything but a success.
-    pub(super) fn classify(self, response: &Response) -> Error {
+    pub(crate) fn classify(self, response: &Response) -> Error {
         let texts = texts_of(&response.body);
         let from_bank = texts.is_some();
         let joined = texts.unwrap_or_default().join("; ");

@@ -3,12 +3,9 @@
 
 use tracing::{Span, field::Empty};
 
-use super::{
-    base_url::Endpoints,
-    call::Call,
-    envelope::Believed,
-    error::{Class, Error},
-    transport::Fault,
+use crate::bunq::{
+    answer::Believed,
+    ground::{Call, Class, Endpoints, Error, Fault},
 };
 
 /// The span of one request; it costs nothing while nobody collects it.

@@ -8,6 +8,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::{
+    bank_text,
     call::Method,
     transport::{Fault, MAX_BODY, Request, Response, Stage, Transport, TransportError},
 };
@@ -166,5 +167,5 @@ fn chain(error: &dyn StdError) -> String {
         }
         cause = error.source();
     }
-    super::bank_text::sanitise(&text, &[])
+    bank_text::sanitise(&text, &[])
 }

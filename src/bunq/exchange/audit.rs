@@ -2,7 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{call::Call, envelope::Believed, error::Error};
+use crate::bunq::{
+    answer::Believed,
+    ground::{Call, Error},
+};
 
 /// Hears of every attempt at a call that can change something at the bank, once, when it is over.
 pub trait Auditor: Send + Sync {

@@ -1,14 +1,14 @@
 //! Texts from outside, made fit for people's eyes: untrusted, short, without secrets (`H05`).
 
 /// Longest text that is kept, in characters.
-pub(super) const LONGEST: usize = 256;
+pub(crate) const LONGEST: usize = 256;
 const MASK: &str = "[redacted]";
 /// bunq's tokens, keys and secrets are runs of 64 (keys: 56) hex digits (`bunq-api §1`, §2, §5).
 const SHORTEST_TOKEN: usize = 32;
 
 /// One line without control characters, without the given secrets and without anything that
 /// looks like one, at most [`LONGEST`] characters.
-pub(super) fn sanitise(text: &str, secrets: &[&str]) -> String {
+pub(crate) fn sanitise(text: &str, secrets: &[&str]) -> String {
     let mut clean = one_line(text);
     for secret in secrets.iter().filter(|secret| secret.len() >= 4) {
         clean = clean.replace(secret, MASK);
@@ -17,7 +17,7 @@ pub(super) fn sanitise(text: &str, secrets: &[&str]) -> String {
 }
 
 /// An id from a header: what a UUID or a similar token may hold, at most 64 characters.
-pub(super) fn identifier(text: &str) -> String {
+pub(crate) fn identifier(text: &str) -> String {
     text.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')).take(64).collect()
 }
 
