@@ -17,7 +17,7 @@ FUZZ_SECONDS ?= 60
 NIGHTLY ?= nightly
 
 # Advisories are judged for what is shipped; see .deny.toml.
-SHIPPED := --exclude testbed --exclude image-builder --exclude-dev
+SHIPPED := $(addprefix --exclude ,testbed bench demo bunq-sandbox image-builder) --exclude-dev
 
 # The image: one static binary. What the machine that builds it is called, and when, is kept out of it.
 IMAGE_TARGET := x86_64-unknown-linux-musl
@@ -33,22 +33,20 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: ## the whole tour on this machine (KEEP=1 leaves it running; BUNQ_API_KEY=sandbox_… uses bunq's own sandbox)
-	@echo "==> building the operator (release; a few minutes the first time, seconds afterwards)"
-	$(CARGO) build --release --locked --package bunq-oauth-operator
-	@echo "==> building the bank emulator and the tour (a few minutes the first time)"
-	$(CARGO) build --locked --package testbed --bins
+	@echo "==> building the operator, the bank emulator and the tour (a few minutes the first time, seconds afterwards)"
+	$(CARGO) build --locked --package bunq-oauth-operator --package bunq-sandbox --package demo
 	@# KEEP and BUNQ_API_KEY reach it through the environment; the key is never printed.
-	@KEEP='$(KEEP)' OPERATOR_BINARY='$(TARGET)/release/bunq-oauth-operator' $(TARGET)/debug/demo
+	@KEEP='$(KEEP)' OPERATOR_BINARY='$(TARGET)/debug/bunq-oauth-operator' $(TARGET)/debug/demo
 
 test: ## every test, on a real control plane and the bank emulator
 	@echo "==> building the operator that the scenarios run"
-	$(CARGO) build --locked --package bunq-oauth-operator
+	$(CARGO) build --locked
 	$(CARGO) test --workspace --locked --no-fail-fast
 
 # Figures, not verdicts: nothing fails because a machine is slow. What the image ships is measured, where it can be built.
 bench: bench-operator ## memory, calls, start and healing, measured (BENCH=memory,calls,… picks some; ten minutes for all)
-	@echo "==> building the bank emulator and the bench (a few minutes the first time)"
-	$(CARGO) build --locked --package testbed --bins
+	@echo "==> building the bench (a few minutes the first time)"
+	$(CARGO) build --locked --package bench
 	@OPERATOR_BINARY='$(BENCHED)' $(TARGET)/debug/bench
 
 ifeq ($(shell uname -sm),Linux x86_64)
