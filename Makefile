@@ -154,7 +154,7 @@ lint-go:
 		unformatted=$$(gofmt -l $(GO_MODULES)) && \
 		if [ -n "$$unformatted" ]; then echo "gofmt: $$unformatted"; exit 1; fi && \
 		for module in $(GO_MODULES); do \
-			(cd $$module && CGO_ENABLED=0 GOFLAGS=-mod=readonly $(GO) vet -trimpath ./...) || exit 1; \
+			(cd $$module && CGO_ENABLED=0 GOFLAGS=-mod=readonly $(GO) vet -trimpath -gcflags=all=-dwarf=false ./...) || exit 1; \
 		done; \
 	fi
 
