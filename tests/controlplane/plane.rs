@@ -2,7 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use k8s_openapi::api::{
+    authentication::v1::{TokenRequest, TokenRequestSpec},
+    core::v1::ServiceAccount,
+};
+use kube::{
+    Api,
+    api::PostParams,
+    config::{KubeConfigOptions, Kubeconfig},
+};
 use rustls::crypto::aws_lc_rs;
 use tokio::sync::Mutex;
 
@@ -10,6 +18,9 @@ use super::folder::Folder;
 use super::resolve::{Source, resolve};
 use super::servers::{self, Servers};
 use super::{Component, Error, Kubectl, Options, files, go_program, named, store};
+
+/// How long a service account's token is asked to be valid, in seconds.
+const A_DAY: i64 = 24 * 60 * 60;
 
 /// A running control plane. Dropping it ends its processes and removes its folder, unless that is kept.
 #[derive(Debug)]
@@ -117,10 +128,13 @@ impl ControlPlane {
     /// Makes a kubeconfig that holds a token of a service account which exists.
     /// The token is asked for a day; the server may shorten that.
     pub async fn service_account_kubeconfig(&self, namespace: &str, name: &str) -> Result<PathBuf, Error> {
-        let args = ["create", "token", name, "--namespace", namespace, "--duration", "24h"];
-        let token = self.kubectl.run(&args).await?;
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.admin_client().await?, namespace);
+        let spec = TokenRequestSpec { expiration_seconds: Some(A_DAY), ..TokenRequestSpec::default() };
+        let request = TokenRequest { spec, ..TokenRequest::default() };
+        let answer = accounts.create_token_request(name, &PostParams::default(), &request).await;
+        let token = answer.map_err(Error::make("a token"))?.status.map(|status| status.token).unwrap_or_default();
         let path = self.dir().join(format!("{namespace}-{name}.kubeconfig"));
-        let user = files::bearer(token.trim().to_owned().into());
+        let user = files::bearer(token.into());
         files::write_kubeconfig(&path, named::only_cluster(&self.admin_kubeconfig)?, user, Some(namespace))?;
         Ok(path)
     }

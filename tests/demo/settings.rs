@@ -32,7 +32,7 @@ impl Settings {
         if !emulator.is_file() {
             return Err(Error::Settings(format!("there is no {}: start me by `make demo`", emulator.display())));
         }
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         Ok(Self {
             operator: absolute(&operator)?,
             emulator,

@@ -4,18 +4,18 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::outcome::Outcome;
+use super::{outcome::Outcome, process::read_from};
 
 /// A place in the audit log.
 pub struct AuditTrail {
     log: PathBuf,
-    begins: usize,
+    begins: u64,
 }
 
 impl AuditTrail {
     /// From here on.
     pub fn from_here(log: &Path) -> Outcome<Self> {
-        Ok(Self { log: log.to_owned(), begins: std::fs::read(log)?.len() })
+        Ok(Self { log: log.to_owned(), begins: log.metadata()?.len() })
     }
 
     /// The writes of `user` since then that the server granted, as `verb resource namespace/name`.
@@ -51,10 +51,11 @@ impl AuditTrail {
     }
 
     fn requests_of(&self, user: &str) -> Outcome<Vec<Value>> {
-        let bytes = std::fs::read(&self.log)?;
-        let text = String::from_utf8_lossy(bytes.get(self.begins..).unwrap_or_default()).into_owned();
+        // The log is that of all worlds: long, and mostly about others.
+        let bytes = read_from(&self.log, self.begins)?;
+        let text = String::from_utf8_lossy(&bytes);
         let mut found = Vec::new();
-        for line in text.lines() {
+        for line in text.lines().filter(|line| line.contains(user)) {
             // The last line may be half written.
             let Ok(request) = serde_json::from_str::<Value>(line) else { continue };
             if request["user"]["username"] == user {

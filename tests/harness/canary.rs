@@ -10,10 +10,14 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use serde_json::Value;
 
-use super::outcome::Outcome;
+use super::outcome::{Outcome, ensure};
 
 /// Shorter texts occur by chance.
 const SHORTEST: usize = 12;
+
+/// How many bytes tell almost everywhere that nothing begins there, and how many places the table of them has.
+const FEW: usize = 4;
+const SLOTS: usize = 1 << 22;
 
 /// A secret that was found: where, and in which form; never the secret itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,12 +40,15 @@ pub fn scan(folder: &Path, secrets: &[String]) -> Outcome<(usize, Vec<Leak>)> {
 type Forms = Vec<(&'static str, String)>;
 
 /// Thousands of secrets in many forms, in tens of megabytes: each place is looked at once, and what begins there
-/// is looked up by as many bytes as the shortest needle has.
+/// is looked up by as many bytes as the shortest needle has, if any needle may begin like this.
 fn look_for(folder: &Path, needles: &[Forms]) -> Outcome<(usize, Vec<Leak>)> {
-    let width = needles.iter().flatten().map(|(_, needle)| needle.len()).min().unwrap_or(1);
+    let width = needles.iter().flatten().map(|(_, needle)| needle.len()).min().unwrap_or(FEW);
+    ensure(width >= FEW, || format!("a form of a secret has {width} bytes"))?;
     let mut by_start: HashMap<&[u8], Vec<(&'static str, &str)>> = HashMap::new();
+    let mut begins = vec![false; SLOTS];
     for (form, needle) in needles.iter().flatten() {
         by_start.entry(&needle.as_bytes()[..width]).or_default().push((form, needle));
+        begins[slot(needle.as_bytes())] = true;
     }
     let mut leaks = Vec::new();
     let files = files_under(folder)?;
@@ -49,6 +56,9 @@ fn look_for(folder: &Path, needles: &[Forms]) -> Outcome<(usize, Vec<Leak>)> {
         let text = String::from_utf8_lossy(&fs::read(path)?).into_owned();
         let mut found = BTreeSet::new();
         for (at, start) in text.as_bytes().windows(width).enumerate() {
+            if !begins[slot(start)] {
+                continue;
+            }
             let Some(candidates) = by_start.get(start) else { continue };
             for (form, needle) in candidates {
                 if text.as_bytes()[at..].starts_with(needle.as_bytes()) && found.insert(*needle) {
@@ -61,6 +71,13 @@ fn look_for(folder: &Path, needles: &[Forms]) -> Outcome<(usize, Vec<Leak>)> {
         }
     }
     Ok((files.len(), leaks))
+}
+
+/// Where the first bytes belong in a table.
+fn slot(bytes: &[u8]) -> usize {
+    let first = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+    // Its upper bits depend on all of them.
+    (first.wrapping_mul(0x9E37_79B1) >> 10) as usize
 }
 
 /// The same, and the first eight characters of a secret count as one, too: for few files, in which

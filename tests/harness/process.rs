@@ -2,9 +2,11 @@
 
 use std::{
     env,
-    fs::{self, File},
+    fs::File,
+    io::{self, Read as _, Seek as _, SeekFrom},
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
+    sync::OnceLock,
     time::{Duration, Instant},
 };
 
@@ -27,7 +29,7 @@ pub struct OperatorProcess {
     child: Child,
     log: PathBuf,
     /// The length of the log when this process began: it is continued by the next one.
-    log_begins: usize,
+    log_begins: u64,
     http: Option<String>,
 }
 
@@ -75,7 +77,7 @@ impl OperatorProcess {
     fn spawn(args: &[String], environment: &[(&str, &str)], kubeconfig: &Path, log: &Path) -> Outcome<Self> {
         let program = binary()?;
         let output = File::options().create(true).append(true).open(log)?;
-        let log_begins = fs::read(log)?.len();
+        let log_begins = output.metadata()?.len();
         let child = Command::new(&program)
             .args(args)
             .env("KUBECONFIG", kubeconfig)
@@ -98,7 +100,7 @@ impl OperatorProcess {
     /// The same, for somebody who accepts this.
     pub async fn get_as(&self, path: &str, accept: &str) -> Outcome<(u16, String)> {
         let address = self.http.as_deref().ok_or("the operator did not say where it listens")?;
-        let answer = http_client()?.get(format!("http://{address}/{path}")).header("accept", accept).send().await?;
+        let answer = asking_client()?.get(format!("http://{address}/{path}")).header("accept", accept).send().await?;
         Ok((answer.status().as_u16(), answer.text().await?))
     }
 
@@ -128,13 +130,15 @@ impl OperatorProcess {
     /// What this process logged so far.
     #[must_use]
     pub fn log(&self) -> String {
-        let bytes = fs::read(&self.log).unwrap_or_default();
-        String::from_utf8_lossy(bytes.get(self.log_begins..).unwrap_or_default()).into_owned()
+        // There is a log as soon as it was started.
+        let bytes = read_from(&self.log, self.log_begins).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     fn announced_address(&self) -> Option<String> {
         let log = self.log();
-        let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let told = log.lines().filter(|line| line.contains("http_address"));
+        let mut lines = told.filter_map(|line| serde_json::from_str::<Value>(line).ok());
         lines.find_map(|line| line["http_address"].as_str().map(str::to_owned))
     }
 
@@ -143,6 +147,14 @@ impl OperatorProcess {
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(count)..].join("\n")
     }
+}
+
+/// What stands in a file from there on.
+pub(super) fn read_from(path: &Path, begins: u64) -> io::Result<Vec<u8>> {
+    let (mut file, mut bytes) = (File::open(path)?, Vec::new());
+    file.seek(SeekFrom::Start(begins))?;
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The operator's binary: the one that `OPERATOR_BINARY` names, or else the one beside the tests.
@@ -161,8 +173,22 @@ pub fn binary() -> Outcome<PathBuf> {
 
 /// An HTTP client that follows nothing and asks no proxy.
 pub fn http_client() -> Outcome<reqwest::Client> {
+    Ok(builder().build()?)
+}
+
+/// One that keeps no connection. To make one, every certificate that this machine trusts is read: once for all.
+fn asking_client() -> Outcome<reqwest::Client> {
+    static ASKING: OnceLock<reqwest::Client> = OnceLock::new();
+    if let Some(client) = ASKING.get() {
+        return Ok(client.clone());
+    }
+    let client = builder().pool_max_idle_per_host(0).build()?;
+    Ok(ASKING.get_or_init(|| client).clone())
+}
+
+fn builder() -> reqwest::ClientBuilder {
     // Somebody else in this process may have been first: then it is installed, which is all we want.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-    Ok(builder.timeout(Duration::from_secs(10)).build()?)
+    builder.timeout(Duration::from_secs(10))
 }

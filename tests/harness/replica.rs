@@ -29,6 +29,9 @@ pub const RELEASED: &str = "the lease is released";
 /// What it says when it may lead no more.
 pub const LOST: &str = "the lease is lost: this process leads no more";
 
+/// What those that tell who leads have in common.
+const LEADS: &str = "this process leads";
+
 /// One of the operators; killed when dropped.
 pub struct Replica {
     process: OperatorProcess,
@@ -51,8 +54,14 @@ pub struct Said(Vec<Value>);
 impl Said {
     /// All that stands in its log.
     pub fn read(log: &Path) -> Outcome<Self> {
+        Self::read_of(log, "")
+    }
+
+    /// The lines with these words. The log of a replica is long, and whoever waits for a word reads it often.
+    fn read_of(log: &Path, words: &str) -> Outcome<Self> {
         let text = fs::read_to_string(log)?;
-        Ok(Self(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()))
+        let lines = text.lines().filter(|line| line.contains(words));
+        Ok(Self(lines.filter_map(|line| serde_json::from_str(line).ok()).collect()))
     }
 
     /// When it first said this.
@@ -146,7 +155,7 @@ impl Replica {
     /// Whether it leads, by what it says.
     #[must_use]
     pub fn leads(&self) -> bool {
-        self.said().leads()
+        Said::read_of(&self.log, LEADS).is_ok_and(|said| said.leads())
     }
 
     /// Waits until it leads.

@@ -43,7 +43,7 @@ pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
         in_a_namespace_that_took_its_grant_back_it_is_given_up_without_a_session,
     );
     let slow = "the_policy_that_stands_when_the_manifest_goes_decides";
-    trials.push(stage.scenario_within(
+    trials.push(stage.scenario_that_waits(
         "deletion",
         slow,
         LONGEST,

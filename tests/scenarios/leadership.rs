@@ -53,7 +53,7 @@ pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
         .into_iter()
         .map(|(moment, method, template)| {
             let name = format!("a_leader_paused_for_a_minute_amid_the_{moment}_changes_nothing_afterwards");
-            stage.scenario_within("leadership", &name, LONGEST, move |world| paused_amid(world, method, template))
+            stage.scenario_that_waits("leadership", &name, LONGEST, move |world| paused_amid(world, method, template))
         })
         .collect();
     trials.extend(scenarios!(stage, "leadership":

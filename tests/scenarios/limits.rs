@@ -25,7 +25,7 @@ const STEP: Duration = Duration::from_secs(5);
 const AN_HOUR: SignedDuration = SignedDuration::from_hours(1);
 
 pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
-    let mut trials = vec![stage.scenario_within(
+    let mut trials = vec![stage.scenario_that_waits(
         "limits",
         "killed_amid_five_registrations_it_keeps_every_window_of_the_bank",
         LONGEST,

@@ -68,31 +68,37 @@ mod shutdown;
 mod stage;
 mod startup;
 mod stored_bytes;
+mod times;
 mod tls;
 mod traces;
 
 use std::{io::Write as _, process::ExitCode};
 
 use libtest_mimic::{Arguments, Conclusion, Trial};
-use stage::Stage;
+use stage::{Stage, WAITS, report};
 // The planner's stories say where they find it.
-use testbed::harness;
+use testbed::harness::{self, bench::target_folder};
+use times::Times;
 
-/// Scenarios at the same time.
+/// Scenarios that work at the same time, and threads for those that wait beside them.
 const AT_ONCE: usize = 4;
+const WAITING: usize = 16;
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
-    arguments.test_threads.get_or_insert(AT_ONCE);
-    let stage = match Stage::new() {
+    arguments.test_threads.get_or_insert(AT_ONCE + WAITING);
+    let stage = match Stage::new(AT_ONCE) {
         Ok(stage) => stage,
         Err(error) => return failed(&error),
     };
     let plays = libtest_mimic::run(&arguments, scenarios(&stage));
     let is_whole = arguments.filter.is_none() && arguments.skip.is_empty();
     let judgements = libtest_mimic::run(&arguments, afterwards::trials(&stage, is_whole));
+    let times = stage.times();
     // The control plane goes whatever happened, and a failure to end it is one.
-    match stage.close() {
+    let closed = stage.close();
+    let told = if is_whole && !arguments.list { tell(&times) } else { Ok(()) };
+    match closed.and(told) {
         Ok(()) => verdict(&[plays, judgements]),
         Err(error) => failed(&error),
     }
@@ -100,7 +106,8 @@ fn main() -> ExitCode {
 
 fn scenarios(stage: &Stage) -> Vec<Trial> {
     let stories: &[fn(&Stage) -> Vec<Trial>] = &[
-        // These wait for real time to pass: the others play meanwhile.
+        // These take longest: nothing is left to be waited for when the others have played.
+        crash_points::trials,
         limits::trials,
         kills::trials,
         leadership::trials,
@@ -138,7 +145,6 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         startup::trials,
         interference::trials,
         gone_already::trials,
-        crash_points::trials,
         rest::trials,
         reasons::trials,
         older_rules::trials,
@@ -161,7 +167,16 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
     trials.extend(readme::CHECKS.iter().map(|(name, check)| stage.check("readme", name, *check)));
     trials.extend(parts::trials(stage));
     trials.extend(reasons::checks(stage, &trials));
+    trials.sort_by_key(|trial| trial.kind() != WAITS);
     trials
+}
+
+fn tell(times: &Times) -> Result<(), String> {
+    let file = target_folder().join("testbed/times.tsv");
+    let slowest = times.keep(&file).map_err(|error| format!("write {}: {error}", file.display()))?;
+    report(&format!("the slowest, in seconds (all of them are in {}):", file.display()));
+    slowest.iter().for_each(|line| report(line));
+    Ok(())
 }
 
 fn verdict(conclusions: &[Conclusion]) -> ExitCode {

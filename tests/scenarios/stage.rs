@@ -6,9 +6,11 @@ use libtest_mimic::{Failed, Trial};
 use testbed::harness::{Bench, Outcome, World, chain, ensure};
 use tokio::{
     runtime::{Builder, Runtime},
-    sync::OnceCell,
+    sync::{OnceCell, Semaphore},
     time::timeout,
 };
+
+use crate::times::Times;
 
 /// A scenario that takes longer hangs.
 const LONGEST: Duration = Duration::from_mins(3);
@@ -21,14 +23,27 @@ type SharedBench = Arc<OnceCell<Result<Arc<Bench>, String>>>;
 pub(crate) struct Stage {
     runtime: Runtime,
     bench: SharedBench,
+    turns: Arc<Semaphore>,
+    times: Times,
+}
+
+/// The kind of a scenario that waits: it has to begin early.
+pub(crate) const WAITS: &str = "waits";
+
+/// What a scenario does most of its time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    Works,
+    Waits,
 }
 
 impl Stage {
-    /// A stage without a control plane yet.
-    pub(crate) fn new() -> Result<Self, String> {
+    /// A stage without a control plane yet, for so many scenarios that work at the same time.
+    pub(crate) fn new(at_once: usize) -> Result<Self, String> {
         let runtime = Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.map_err(|error| format!("start a runtime: {error}"))?;
-        Ok(Self { runtime, bench: SharedBench::default() })
+        let turns = Arc::new(Semaphore::new(at_once));
+        Ok(Self { runtime, bench: SharedBench::default(), turns, times: Times::default() })
     }
 
     /// A scenario in a world of its own.
@@ -56,6 +71,20 @@ impl Stage {
         Play: Future<Output = Outcome> + Send,
     {
         self.with_bench(story, name, move |bench| play_in(bench, story, longest, play))
+    }
+
+    /// A scenario that mostly waits for real time to pass: it plays beside those that work, and may take so long.
+    pub(crate) fn scenario_that_waits<Play>(
+        &self,
+        story: &'static str,
+        name: &str,
+        longest: Duration,
+        play: impl FnOnce(Arc<World>) -> Play + Send + 'static,
+    ) -> Trial
+    where
+        Play: Future<Output = Outcome> + Send,
+    {
+        self.on_bench(Pace::Waits, story, name, move |bench| play_in(bench, story, longest, play)).with_kind(WAITS)
     }
 
     /// A scenario on a control plane of its own, for what would disturb everybody else's.
@@ -92,10 +121,24 @@ impl Stage {
     where
         Play: Future<Output = Outcome> + Send,
     {
-        let bench = Arc::clone(&self.bench);
-        self.plain(story, name, async move {
+        self.on_bench(Pace::Works, story, name, play)
+    }
+
+    fn on_bench<Play>(
+        &self,
+        pace: Pace,
+        story: &str,
+        name: &str,
+        play: impl FnOnce(Arc<Bench>) -> Play + Send + 'static,
+    ) -> Trial
+    where
+        Play: Future<Output = Outcome> + Send,
+    {
+        let (bench, times, title) = (Arc::clone(&self.bench), self.times.clone(), format!("{story}::{name}"));
+        // The start of what all share is nobody's time.
+        self.trial(pace, title.clone(), async move {
             let started = bench.get_or_init(start).await.clone();
-            play(started?).await
+            times.of(title, play(started?)).await
         })
     }
 
@@ -106,11 +149,29 @@ impl Stage {
         name: &str,
         play: impl Future<Output = Result<(), E>> + Send + 'static,
     ) -> Trial {
-        let runtime = self.runtime.handle().clone();
-        Trial::test(format!("{story}::{name}"), move || {
-            let played = runtime.block_on(play);
+        let (times, title) = (self.times.clone(), format!("{story}::{name}"));
+        self.trial(Pace::Works, title.clone(), async move { times.of(title, play).await })
+    }
+
+    fn trial<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
+        &self,
+        pace: Pace,
+        title: String,
+        play: impl Future<Output = Result<(), E>> + Send + 'static,
+    ) -> Trial {
+        let (runtime, turns) = (self.runtime.handle().clone(), Arc::clone(&self.turns));
+        Trial::test(title, move || {
+            let played = runtime.block_on(async {
+                let _turn = if pace == Pace::Works { turns.acquire().await.ok() } else { None };
+                play.await
+            });
             played.map_err(|error| Failed::from(chain(error.into().as_ref())))
         })
+    }
+
+    /// How long each scenario took so far.
+    pub(crate) fn times(&self) -> Times {
+        self.times.clone()
     }
 
     /// A check that needs nothing.

@@ -1,5 +1,5 @@
 use bunq_oauth_operator::api::{self, BunqOAuthClient, Violation};
-use kube::core::cel::{CompiledSchema, Validator, compile_schema};
+use kube_cel::{CompiledSchema, Validator, compile_schema};
 use serde_json::{Value, json};
 
 use super::{SpecCase, all_cases, spec_cases, url_cases};

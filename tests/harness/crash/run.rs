@@ -31,6 +31,8 @@ use crate::harness::{
 };
 
 const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// A goal that was not reached is not reached before something happens, or hardly ever.
+const LOOK_AGAIN: Duration = Duration::from_millis(30);
 /// Nothing follows from an effect that is over for so long.
 const QUIET: Duration = Duration::from_millis(40);
 /// Nothing but time helps then.
@@ -233,13 +235,17 @@ impl Run {
 
     /// Plays on until the goal is reached and nothing is under way.
     async fn until(&mut self, who: Who, goal: Goal) -> Outcome {
-        let mut nudges = 0;
+        let (mut nudges, mut pause) = (0, LOOK_EVERY);
         loop {
-            self.play_on().await?;
-            let Some(quiet) = self.quiet_for() else { continue };
-            if quiet > QUIET && self.has_reached(who, goal).await? {
+            self.play_on(pause).await?;
+            let Some(quiet) = self.quiet_longer_than(QUIET) else {
+                pause = LOOK_EVERY;
+                continue;
+            };
+            if self.has_reached(who, goal).await? {
                 return Ok(());
             }
+            pause = LOOK_AGAIN;
             if quiet > STUCK && self.script.is_dying() {
                 self.restart().await?;
             } else if quiet > STUCK {
@@ -254,19 +260,19 @@ impl Run {
 
     async fn settle(&mut self) -> Outcome {
         loop {
-            self.play_on().await?;
-            if self.quiet_for().is_some_and(|quiet| quiet > STUCK) {
+            self.play_on(LOOK_EVERY).await?;
+            if self.quiet_longer_than(STUCK).is_some() {
                 return Ok(());
             }
         }
     }
 
     /// A moment passes; a process that died is followed by another.
-    async fn play_on(&mut self) -> Outcome {
+    async fn play_on(&mut self, moment: Duration) -> Outcome {
         let script = Arc::clone(&self.script);
         let is_dead = tokio::select! {
             () = script.died() => true,
-            () = tokio::time::sleep(LOOK_EVERY) => false,
+            () = tokio::time::sleep(moment) => false,
         };
         if is_dead || self.operator.as_ref().is_none_or(InProcess::has_ended) {
             self.restart().await?;
@@ -274,9 +280,12 @@ impl Run {
         Ok(())
     }
 
-    fn quiet_for(&self) -> Option<Duration> {
+    /// How long nothing has been going on, if it is so long.
+    fn quiet_longer_than(&self, time: Duration) -> Option<Duration> {
+        let quiet = self.script.quiet_for().filter(|quiet| *quiet > time)?;
+        // Last, for it costs the operator a rendering of its metrics.
         let is_working = self.operator.as_ref().is_some_and(InProcess::is_working);
-        self.script.quiet_for().filter(|_| !is_working)
+        (!is_working).then_some(quiet)
     }
 
     fn nudge(&self, time: Duration) {

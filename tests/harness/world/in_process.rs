@@ -31,9 +31,13 @@ use crate::harness::{
 /// It looks at its clock every five seconds, and has five more to end.
 const ENDED_WITHIN: Duration = Duration::from_secs(10);
 const SETTLED_WITHIN: Duration = Duration::from_secs(30);
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+const LOOK_EVERY: Duration = Duration::from_millis(25);
 /// Passes that follow from a pass begin within this time.
 const QUIET: Duration = Duration::from_millis(300);
+
+/// The series of passes that ended, and of those under way.
+const PASSES: &str = "controller_runtime_reconcile_total{";
+const WORKING: &str = "controller_runtime_active_workers{";
 
 /// How long an impatient operator waits for the bank; a call on this machine takes milliseconds.
 pub const IMPATIENCE: Duration = Duration::from_secs(5);
@@ -168,8 +172,9 @@ impl InProcess {
             if since.elapsed() > SETTLED_WITHIN {
                 return Err(format!("the operator was still at work after {SETTLED_WITHIN:?}").into());
             }
-            let passes = self.passes();
-            if passes != seen.0 || self.is_working() {
+            let text = self.metrics();
+            let (passes, working) = (sum(&text, PASSES), sum(&text, WORKING));
+            if passes != seen.0 || working > 0 {
                 seen = (passes, Instant::now());
             }
             tokio::time::sleep(LOOK_EVERY).await;
@@ -204,28 +209,30 @@ impl InProcess {
     /// Passes that came to an end.
     #[must_use]
     pub fn passes(&self) -> u64 {
-        self.sum_of("controller_runtime_reconcile_total{")
+        self.sum_of(PASSES)
     }
 
     /// Whether a pass is under way.
     #[must_use]
     pub fn is_working(&self) -> bool {
-        self.sum_of("controller_runtime_active_workers{") > 0
+        self.sum_of(WORKING) > 0
     }
 
     /// The sum of all samples whose series begin like this.
     #[must_use]
     pub fn sum_of(&self, series: &str) -> u64 {
-        let text = self.telemetry.metrics.prometheus_text().unwrap_or_default();
-        let samples = text.lines().filter(|line| line.starts_with(series));
-        samples.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+        sum(&self.metrics(), series)
+    }
+
+    /// Rendered whole: milliseconds of a processor, so nobody asks for it all the time.
+    fn metrics(&self) -> String {
+        self.telemetry.metrics.openmetrics().unwrap_or_default()
     }
 
     /// The value of the series that is written like this.
     #[must_use]
     pub fn value(&self, series: &str) -> Option<f64> {
-        let text = self.telemetry.metrics.prometheus_text().unwrap_or_default();
-        text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
+        self.metrics().lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
     }
 
     /// Ends it as the kernel would; returns when nothing of it runs any more.
@@ -257,4 +264,9 @@ impl InProcess {
         let _ = stop.send(());
         task.await?.map_err(|error| chain(&error).into())
     }
+}
+
+fn sum(text: &str, series: &str) -> u64 {
+    let samples = text.lines().filter(|line| line.starts_with(series));
+    samples.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
 }

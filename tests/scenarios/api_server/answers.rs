@@ -32,7 +32,7 @@ pub(super) fn trials(stage: &Stage) -> Vec<Trial> {
         a_creation_whose_answer_is_lost_is_read_back_and_not_repeated,
         an_api_server_that_takes_its_time_only_delays,
     );
-    trials.push(stage.scenario_within("api_server", name, GIVEN_UP + 3 * PATIENCE, play));
+    trials.push(stage.scenario_that_waits("api_server", name, GIVEN_UP + 3 * PATIENCE, play));
     trials
 }
 

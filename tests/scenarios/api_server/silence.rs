@@ -33,7 +33,7 @@ const GOES_ON: Duration = Duration::from_secs(90);
 pub(super) fn trials(stage: &Stage) -> Vec<Trial> {
     let mut trials = scenarios!(stage, "api_server": an_object_whose_calls_get_no_answer_delays_no_other);
     let all = "connections_that_all_fall_silent_are_given_up_and_every_manifest_converges";
-    trials.push(stage.scenario_within(
+    trials.push(stage.scenario_that_waits(
         "api_server",
         all,
         LONGEST,
