@@ -2,15 +2,16 @@
 //! tenants' namespaces with keys and manifests.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
-use bunq_oauth_operator::api::BunqOAuthClient;
+use bunq_oauth_operator::{api::BunqOAuthClient, bunq::Environment};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, Client, api::ListParams};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use testbed::{
     harness::{
         Bench, Outcome,
@@ -61,6 +62,11 @@ impl Ground {
 
     /// Starts the operator for all namespaces and waits until it is ready.
     pub(crate) async fn start_operator(&self) -> Outcome<Operator> {
+        self.start(&self.program).await
+    }
+
+    /// The same with another program.
+    pub(crate) async fn start(&self, program: &Path) -> Outcome<Operator> {
         let bank = self.bank.base_url();
         let args = [
             "run",
@@ -75,7 +81,7 @@ impl Ground {
         ];
         let number = self.starts.fetch_add(1, Ordering::Relaxed);
         let log = self.bench.folder().join(format!("{}-{number}.log", self.bank.base_url().replace(['/', ':'], "")));
-        Operator::start(&self.program, &args, &self.kubeconfig, &log).await
+        Operator::start(program, &args, &self.kubeconfig, &log).await
     }
 
     /// A tenant's namespace that grants access.
@@ -94,6 +100,32 @@ impl Ground {
             "stringData": {"api-key": user.api_key},
         });
         deployment::apply(&self.admin, &secret).await.map(drop)
+    }
+
+    /// A new user's key, in a Secret, and a context that holds a key pair already: making one is most of a handshake.
+    pub(crate) async fn key_with_pair(&self, namespace: &str, secret: &str, pair: &str) -> Outcome {
+        let user = self.bank.new_user();
+        let hash = Sha256::digest(format!("{}\0{}", Environment::Sandbox.as_str(), user.api_key));
+        let name = hash.iter().fold("bunq-context-".to_owned(), |name, byte| format!("{name}{byte:02x}"));
+        let labels = json!({
+            "app.kubernetes.io/managed-by": "bunq-oauth-operator",
+            "bunq-operator.io/part": "context",
+        });
+        let context = json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name, "namespace": HOME, "labels": labels},
+            "type": "bunq-operator.io/context",
+            "stringData": {"environment": Environment::Sandbox.as_str(), "private-key": pair},
+        });
+        deployment::apply(&self.admin, &context).await?;
+        let key = json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": secret, "namespace": namespace},
+            "stringData": {"api-key": user.api_key},
+        });
+        deployment::apply(&self.admin, &key).await.map(drop)
     }
 
     /// A manifest that names a key.

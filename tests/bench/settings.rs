@@ -17,6 +17,8 @@ pub(crate) enum Chapter {
     Namespaces,
     /// Memory beside large Secrets of others.
     Secrets,
+    /// Memory of further manifests and start with many, perhaps of two programs side by side.
+    Further,
     /// A thousand manifests: applied and restarted.
     Crowd,
     /// The same crowd at rest.
@@ -24,12 +26,13 @@ pub(crate) enum Chapter {
 }
 
 impl Chapter {
-    const ALL: [(&'static str, Self); 7] = [
+    const ALL: [(&'static str, Self); 8] = [
         ("one", Self::One),
         ("calls", Self::Calls),
         ("heal", Self::Heal),
         ("namespaces", Self::Namespaces),
         ("secrets", Self::Secrets),
+        ("further", Self::Further),
         ("crowd", Self::Crowd),
         ("rest", Self::Rest),
     ];
@@ -45,6 +48,7 @@ impl Chapter {
             "heal" => &[Self::Heal],
             "namespaces" => &[Self::Namespaces],
             "secrets" => &[Self::Secrets],
+            "further" => &[Self::Further],
             "crowd" | "restart" => &[Self::Crowd],
             other => {
                 let known = Self::ALL.map(|(name, _)| name).join(", ");
@@ -54,10 +58,12 @@ impl Chapter {
     }
 }
 
-/// `OPERATOR_BINARY`, `BENCH`, `BENCH_CLIENTS`.
+/// `OPERATOR_BINARY`, `BENCH_AGAINST`, `BENCH`, `BENCH_CLIENTS`.
 pub(crate) struct Settings {
     /// The operator, built by make.
     pub(crate) operator: PathBuf,
+    /// Another one, measured beside it.
+    pub(crate) against: Option<PathBuf>,
     /// How many manifests the crowd has.
     pub(crate) crowd: usize,
     chapters: Vec<Chapter>,
@@ -68,6 +74,10 @@ impl Settings {
     pub(crate) fn read() -> Outcome<Self> {
         let operator = env::var_os("OPERATOR_BINARY").map(PathBuf::from).filter(|path| path.is_file());
         let operator = operator.ok_or("OPERATOR_BINARY names no file: start me by `make bench`")?.canonicalize()?;
+        let against = match env::var_os("BENCH_AGAINST").filter(|path| !path.is_empty()) {
+            Some(path) => Some(PathBuf::from(path).canonicalize().map_err(|error| format!("BENCH_AGAINST: {error}"))?),
+            None => None,
+        };
         let picked = env::var("BENCH").unwrap_or_default();
         let words: Vec<&str> = picked.split(',').map(str::trim).filter(|word| !word.is_empty()).collect();
         let mut chapters = Vec::new();
@@ -78,7 +88,7 @@ impl Settings {
             chapters.extend(Chapter::ALL.map(|(_, chapter)| chapter));
         }
         let crowd = env::var("BENCH_CLIENTS").ok().filter(|count| !count.is_empty());
-        Ok(Self { operator, crowd: crowd.map_or(Ok(1000), |count| count.parse())?, chapters })
+        Ok(Self { operator, against, crowd: crowd.map_or(Ok(1000), |count| count.parse())?, chapters })
     }
 
     /// Whether this chapter was picked.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    ops::Range,
     time::{Duration, Instant},
 };
 
@@ -13,9 +14,9 @@ use testbed::harness::{Outcome, ensure, ensure_eq, world::is_ready};
 use super::spread_of;
 use crate::{ground::Ground, operator::Operator, table::Table};
 
-const NAMESPACES: usize = 10;
+pub(super) const NAMESPACES: usize = 10;
 /// Requests under way at the same time.
-const AT_ONCE: usize = 16;
+pub(super) const AT_ONCE: usize = 16;
 const READY_WITHIN: Duration = Duration::from_mins(6);
 const RESTARTS: usize = 5;
 const QUIET: Duration = Duration::from_secs(2);
@@ -23,11 +24,7 @@ const PASSES_WITHIN: Duration = Duration::from_mins(2);
 
 /// Leaves a freshly restarted operator beside the crowd.
 pub(super) async fn measure(ground: &Ground, size: usize, table: &mut Table) -> Outcome<Operator> {
-    for number in 0..NAMESPACES {
-        ground.tenant(&format!("crowd-{number}")).await?;
-    }
-    let places = (0..size).map(|number| (format!("crowd-{}", number % NAMESPACES), format!("app-{number}")));
-    let places: Vec<(String, String)> = places.collect();
+    let places = places(ground, 0..size).await?;
     let keys = stream::iter(&places)
         .map(|(namespace, name)| async move { ground.key(namespace, &format!("key-of-{name}")).await });
     keys.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
@@ -95,11 +92,25 @@ pub(super) async fn measure(ground: &Ground, size: usize, table: &mut Table) -> 
     Ok(operator)
 }
 
+/// Namespaces and names; the namespaces are there.
+pub(super) async fn places(ground: &Ground, numbers: Range<usize>) -> Outcome<Vec<(String, String)>> {
+    for number in 0..NAMESPACES {
+        ground.tenant(&format!("crowd-{number}")).await?;
+    }
+    Ok(numbers.map(|number| (format!("crowd-{}", number % NAMESPACES), format!("app-{number}"))).collect())
+}
+
 /// Starts the operator and waits until every object had its pass.
 async fn restarted(ground: &Ground, size: usize) -> Outcome<(crate::audit::Trail, Operator)> {
     ground.bank.clear_calls();
     let trail = ground.trail()?;
     let operator = ground.start_operator().await?;
+    all_looked_at(ground, size).await?;
+    Ok((trail, operator))
+}
+
+/// Waits until every object had its pass after a restart.
+pub(super) async fn all_looked_at(ground: &Ground, size: usize) -> Outcome {
     let since = Instant::now();
     let looks = || ground.bank.count("GET", "user/{u}/oauth-client/{c}");
     while looks() < size {
@@ -108,11 +119,10 @@ async fn restarted(ground: &Ground, size: usize) -> Outcome<(crate::audit::Trail
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     tokio::time::sleep(QUIET).await;
-    ensure_eq(looks(), size, "reads at the bank after a restart")?;
-    Ok((trail, operator))
+    ensure_eq(looks(), size, "reads at the bank after a restart")
 }
 
-async fn all_ready(ground: &Ground, size: usize, since: Instant) -> Outcome<Duration> {
+pub(super) async fn all_ready(ground: &Ground, size: usize, since: Instant) -> Outcome<Duration> {
     let resource = kube::api::ApiResource::erase::<BunqOAuthClient>(&());
     let api: Api<DynamicObject> = Api::all_with(ground.admin.clone(), &resource);
     let mut news = watcher::watcher(api, watcher::Config::default()).boxed();

@@ -2,6 +2,7 @@
 
 mod calls;
 mod crowd;
+mod further;
 mod heal;
 mod memory;
 mod one;
@@ -32,9 +33,15 @@ pub(crate) async fn all(settings: &Settings, table: &mut Table) -> Outcome {
                 Chapter::One => one::measure(&first, table).await?,
                 Chapter::Calls => calls::measure(&first, table).await?,
                 Chapter::Heal => heal::measure(&first, table).await?,
-                Chapter::Namespaces | Chapter::Secrets | Chapter::Crowd | Chapter::Rest => {}
+                Chapter::Namespaces | Chapter::Secrets | Chapter::Further | Chapter::Crowd | Chapter::Rest => {}
             }
         }
+    }
+    if settings.has(Chapter::Further) {
+        tell("further manifests")?;
+        let ground = Ground::new(settings, Some(first.bench())).await?;
+        further::measure(&ground, settings, table).await?;
+        ground.stop().await?;
     }
     if !settings.has(Chapter::Crowd) {
         memories(settings, &first, table).await?;
