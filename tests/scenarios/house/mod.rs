@@ -1,16 +1,25 @@
-//! The rules of the house that no compiler checks: who may import whom, how long a file may be,
-//! and who may ask for the time.
+//! The rules of the house that no compiler checks: who may import whom, where methods stand, how long a file may
+//! be, and who may ask for the time.
 
 use std::collections::BTreeSet;
 
 mod arrows;
+mod circles;
 mod faults;
+mod folders;
+mod impls;
+mod maps;
 mod offences;
+mod references;
 mod sources;
 
-use arrows::{first_names, wrong_arrows};
+use arrows::{wrong_arrows, wrong_rooms};
+use circles::circles;
 use faults::every_fault_of_bank_secret_claim_and_deletion_has_a_test;
+use impls::foreign_impls;
+use maps::incomplete_maps;
 use offences::every_rule_of_the_house_can_be_broken;
+use references::leaves;
 use sources::{Source, sources};
 
 /// A check with its name, for the runner.
@@ -19,6 +28,10 @@ pub(crate) type Check = (&'static str, fn() -> Result<(), String>);
 /// Every check of this file.
 pub(crate) const CHECKS: &[Check] = &[
     ("modules_import_only_along_the_arrows_of_the_house", modules_import_only_along_the_arrows_of_the_house),
+    ("rooms_import_only_along_the_arrows_of_their_layer", rooms_import_only_along_the_arrows_of_their_layer),
+    ("no_layer_has_a_circle_of_imports", no_layer_has_a_circle_of_imports),
+    ("an_impl_stands_in_the_file_that_declares_its_type", an_impl_stands_in_the_file_that_declares_its_type),
+    ("every_folder_has_a_map_of_all_its_files", every_folder_has_a_map_of_all_its_files),
     ("no_file_outgrows_its_one_idea", no_file_outgrows_its_one_idea),
     ("only_the_clock_asks_for_the_time", only_the_clock_asks_for_the_time),
     ("no_instrumented_function_records_its_arguments", no_instrumented_function_records_its_arguments),
@@ -44,6 +57,22 @@ const WALL_CLOCKS: &[&str] =
 
 pub(crate) fn modules_import_only_along_the_arrows_of_the_house() -> Result<(), String> {
     judge(&sources(&["src"])?, wrong_arrows)
+}
+
+pub(crate) fn rooms_import_only_along_the_arrows_of_their_layer() -> Result<(), String> {
+    verdict(&wrong_rooms(&sources(&["src"])?))
+}
+
+pub(crate) fn no_layer_has_a_circle_of_imports() -> Result<(), String> {
+    verdict(&circles(&sources(&["src"])?))
+}
+
+pub(crate) fn an_impl_stands_in_the_file_that_declares_its_type() -> Result<(), String> {
+    judge(&sources(&["src"])?, foreign_impls)
+}
+
+pub(crate) fn every_folder_has_a_map_of_all_its_files() -> Result<(), String> {
+    verdict(&incomplete_maps(&sources(&["src"])?))
 }
 
 pub(crate) fn no_file_outgrows_its_one_idea() -> Result<(), String> {
@@ -85,7 +114,10 @@ fn wall_clocks(source: &Source) -> Vec<String> {
     let code = source.code();
     let mut faults = source.mentions(&code, WALL_CLOCKS, fault);
     for (offset, group) in code.match_indices("time::{") {
-        if first_names(&code[offset + group.len() - 1..]).iter().any(|name| name == "sleep") {
+        if leaves(&code[offset + group.len() - 1..])
+            .iter()
+            .any(|(_, path)| path.first().is_some_and(|name| name == "sleep"))
+        {
             let line = code[..offset].matches('\n').count() + 1;
             faults.push(source.at(line, fault));
         }

@@ -13,6 +13,18 @@ pub(super) struct Source {
 }
 
 impl Source {
+    /// The module that the file is: `src/a/b.rs` and `src/a/b/mod.rs` are both `a::b`.
+    pub(super) fn module(&self) -> Vec<String> {
+        let inside = self.path.strip_prefix("src/").unwrap_or(&self.path);
+        let module = inside.trim_end_matches(".rs").trim_end_matches("/mod");
+        module.split('/').filter(|name| *name != "lib").map(str::to_owned).collect()
+    }
+
+    /// Whether the file holds nothing but tests.
+    pub(super) fn is_test(&self) -> bool {
+        self.module().iter().any(|name| name == "tests")
+    }
+
     /// The text without `//` comments; lines keep their numbers.
     pub(super) fn code(&self) -> String {
         let code = self.text.lines().map(|line| line.split("//").next().unwrap_or_default());
