@@ -22,7 +22,7 @@ use super::{
 use crate::{
     api::{self, BunqOAuthClient},
     bunq::{ApiKey, Environment, Priority},
-    plan::{self, Action, Class, Desired, Observed, Seen, Step, Verdict, Waiting, action::News, backoff},
+    plan::{self, Action, Desired, Observed, Seen, Step, Verdict, Waiting, Weight, action::News, backoff},
     telemetry::ReconcileResult,
 };
 
@@ -42,7 +42,7 @@ impl End {
     pub(crate) fn result(&self) -> ReconcileResult {
         match self {
             Self::Verdict(Verdict::Stalled(_)) => ReconcileResult::Terminal,
-            Self::Stop(stop) if stop.reason().is_some_and(|reason| reason.class() == Class::Stalled) => {
+            Self::Stop(stop) if stop.reason().is_some_and(|reason| reason.weight() == Weight::Stalled) => {
                 ReconcileResult::Terminal
             }
             Self::Stop(stop) if matches!(stop.retry(), Retry::Backoff | Retry::Soon) => ReconcileResult::Error,

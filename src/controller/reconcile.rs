@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     api::{BunqOAuthClient, BunqOAuthClientStatus},
-    plan::{Class, Reason, Verdict},
+    plan::{Reason, Verdict, Weight},
     telemetry::{self, metrics::ReconcileResult, trace},
 };
 
@@ -269,7 +269,7 @@ fn set_parts(report: &mut Report, end: &End) {
             | Reason::EnvironmentMismatch
             | Reason::UserChanged
             | Reason::NamespaceNotGranted => report.credentials = Part::Bad,
-            reason if reason.class() == Class::Stalled => report.remote = Part::Bad,
+            reason if reason.weight() == Weight::Stalled => report.remote = Part::Bad,
             _ => {}
         },
     }
