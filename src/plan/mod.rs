@@ -39,5 +39,5 @@ pub use desired::{Desired, DesiredStatus};
 pub use journal::{Answer, Cause, CreateBody, Journal, Origin, Target};
 pub use learn::{Learned, Missed, learn};
 pub use observed::{Client, ClientStatus, Entry, Listing, Observed, Output, Remembered, Seen, Urls};
-pub use reason::{Class, Reason, Stall};
+pub use reason::{Reason, Stall, Weight};
 pub use rules::next;

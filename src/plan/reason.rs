@@ -4,7 +4,7 @@
 
 /// What a reason means for the people who wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
+pub enum Weight {
     /// As declared.
     Ready,
     /// Under way, or retried without anybody's help.
@@ -16,7 +16,7 @@ pub enum Class {
 }
 
 macro_rules! reasons {
-    ($($name:ident $class:ident $meaning:literal $remedy:literal;)+) => {
+    ($($name:ident $weight:ident $meaning:literal $remedy:literal;)+) => {
         /// The reason of a condition: CamelCase, specific, stable.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Reason {
@@ -35,8 +35,8 @@ macro_rules! reasons {
 
             /// What it means for those who wait.
             #[must_use]
-            pub fn class(self) -> Class {
-                match self { $(Self::$name => Class::$class,)+ }
+            pub fn weight(self) -> Weight {
+                match self { $(Self::$name => Weight::$weight,)+ }
             }
 
             /// What it means.

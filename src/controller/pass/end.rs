@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::{
     controller::stop::{Retry, Stop},
-    plan::{Class, Verdict, Waiting},
+    plan::{Verdict, Waiting, Weight},
     telemetry::ReconcileResult,
 };
 
@@ -24,7 +24,7 @@ impl End {
     pub(super) fn result(&self) -> ReconcileResult {
         match self {
             Self::Verdict(Verdict::Stalled(_)) => ReconcileResult::Terminal,
-            Self::Stop(stop) if stop.reason().is_some_and(|reason| reason.class() == Class::Stalled) => {
+            Self::Stop(stop) if stop.reason().is_some_and(|reason| reason.weight() == Weight::Stalled) => {
                 ReconcileResult::Terminal
             }
             Self::Stop(stop) if matches!(stop.retry(), Retry::Backoff | Retry::Soon) => ReconcileResult::Error,

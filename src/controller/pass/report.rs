@@ -12,7 +12,7 @@ use crate::{
             status::{self, Findings, Part},
         },
     },
-    plan::{Class, Reason, Verdict},
+    plan::{Reason, Verdict, Weight},
 };
 
 /// Who a tenant grants access to, for the message that says so.
@@ -93,7 +93,7 @@ pub(super) fn standing(end: &End, reason: Reason, has_user: bool) -> Standing {
             | Reason::EnvironmentMismatch
             | Reason::UserChanged
             | Reason::NamespaceNotGranted => Standing { credentials: Part::Bad, ..unseen },
-            reason if reason.class() == Class::Stalled => Standing { remote: Part::Bad, ..unseen },
+            reason if reason.weight() == Weight::Stalled => Standing { remote: Part::Bad, ..unseen },
             _ => unseen,
         },
     }

@@ -12,7 +12,7 @@ use crate::{
     api::{self, BunqOAuthClient},
     controller::api_server::{KubeCall, call},
     plan::{
-        Class, Reason,
+        Reason, Weight,
         action::{News, Release},
     },
     telemetry,
@@ -38,10 +38,10 @@ impl Herald {
 
     /// The reason of Ready has changed.
     pub(crate) async fn tell_reason(&self, object: &BunqOAuthClient, reason: Reason, message: &str) {
-        let type_ = match reason.class() {
-            Class::Stalled => EventType::Warning,
-            Class::Ready | Class::Suspended => EventType::Normal,
-            Class::Reconciling => match reason {
+        let type_ = match reason.weight() {
+            Weight::Stalled => EventType::Warning,
+            Weight::Ready | Weight::Suspended => EventType::Normal,
+            Weight::Reconciling => match reason {
                 Reason::BankUnavailable
                 | Reason::BankNotTrusted
                 | Reason::BankAnswerUnverified
@@ -152,9 +152,9 @@ fn recorder(client: &Client) -> Recorder {
 
 /// The line in the log for a reason that is new.
 pub(crate) fn log(reason: Reason, message: &str) {
-    match reason.class() {
-        Class::Stalled => tracing::warn!(reason = reason.as_str(), message),
-        Class::Ready | Class::Reconciling | Class::Suspended => tracing::info!(reason = reason.as_str(), message),
+    match reason.weight() {
+        Weight::Stalled => tracing::warn!(reason = reason.as_str(), message),
+        Weight::Ready | Weight::Reconciling | Weight::Suspended => tracing::info!(reason = reason.as_str(), message),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     api::{
         Binding, BunqOAuthClientStatus, Condition, ConditionStatus, Environment, RedirectUrlStatus, condition::TYPES,
     },
-    plan::{Class, Client, ClientStatus, Reason, Urls},
+    plan::{Client, ClientStatus, Reason, Urls, Weight},
 };
 
 /// `lastVerifiedTime` is written along with another change, or once a day (protocol §9).
@@ -150,11 +150,11 @@ fn stays_ready(old: &BunqOAuthClientStatus, report: &Report) -> bool {
 fn conditions(old: &BunqOAuthClientStatus, report: &Report) -> Vec<Condition> {
     let mut new = Conditions { old, report, list: Vec::new() };
     let (reason, message) = (report.reason.as_str(), report.message.as_str());
-    match report.reason.class() {
-        Class::Ready => new.push("Ready", ConditionStatus::True, reason, message),
-        Class::Suspended => new.push("Ready", ConditionStatus::False, reason, message),
-        Class::Reconciling if stays_ready(old, report) => new.keep("Ready"),
-        Class::Reconciling => {
+    match report.reason.weight() {
+        Weight::Ready => new.push("Ready", ConditionStatus::True, reason, message),
+        Weight::Suspended => new.push("Ready", ConditionStatus::False, reason, message),
+        Weight::Reconciling if stays_ready(old, report) => new.keep("Ready"),
+        Weight::Reconciling => {
             let lacks_credentials = matches!(
                 report.reason,
                 Reason::CredentialsSecretNotFound | Reason::CredentialsKeyNotFound | Reason::CredentialsKeyEmpty
@@ -163,7 +163,7 @@ fn conditions(old: &BunqOAuthClientStatus, report: &Report) -> Vec<Condition> {
             new.push("Ready", ready, reason, message);
             new.push("Reconciling", ConditionStatus::True, reason, message);
         }
-        Class::Stalled => {
+        Weight::Stalled => {
             new.push("Ready", ConditionStatus::False, reason, message);
             new.push("Stalled", ConditionStatus::True, reason, message);
         }

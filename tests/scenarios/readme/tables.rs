@@ -4,7 +4,7 @@ use std::{fmt::Write as _, time::Duration};
 
 use bunq_oauth_operator::{
     cli,
-    plan::{Class, Reason},
+    plan::{Reason, Weight},
     telemetry::metrics::{BankCall, ClientCensus, Metrics, RestCall, RestCode},
 };
 use clap::Arg;
@@ -23,11 +23,11 @@ pub(crate) fn the_status_table_is_the_codes_own() -> Outcome {
 
 /// What the condition Ready says, and which other condition stands beside it.
 fn state(reason: Reason) -> &'static str {
-    match reason.class() {
-        Class::Ready => "True",
-        Class::Suspended => "False",
-        Class::Stalled => "False + Stalled",
-        Class::Reconciling => match reason {
+    match reason.weight() {
+        Weight::Ready => "True",
+        Weight::Suspended => "False",
+        Weight::Stalled => "False + Stalled",
+        Weight::Reconciling => match reason {
             Reason::CredentialsSecretNotFound | Reason::CredentialsKeyNotFound | Reason::CredentialsKeyEmpty => {
                 "False + Reconciling"
             }

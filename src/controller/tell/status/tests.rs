@@ -22,7 +22,7 @@ fn client() -> Client {
 }
 
 fn report(reason: Reason, second: i64) -> Report {
-    let is_ready = reason.class() == Class::Ready;
+    let is_ready = reason.weight() == Weight::Ready;
     let part = if is_ready { Part::Good } else { Part::Unseen };
     Report {
         generation: 1,
@@ -97,9 +97,9 @@ fn a_new_generation_in_an_outage_is_not_ready() {
 fn what_needs_a_person_is_stalled_and_what_does_not_is_reconciling() {
     for reason in Reason::ALL {
         let status = next(&BunqOAuthClientStatus::default(), &report(*reason, 1_000));
-        assert_eq!(is_true(&status, "Stalled"), reason.class() == Class::Stalled, "{reason:?}");
-        assert_eq!(is_true(&status, "Reconciling"), reason.class() == Class::Reconciling, "{reason:?}");
-        assert_eq!(is_true(&status, "Ready"), reason.class() == Class::Ready, "{reason:?}");
+        assert_eq!(is_true(&status, "Stalled"), reason.weight() == Weight::Stalled, "{reason:?}");
+        assert_eq!(is_true(&status, "Reconciling"), reason.weight() == Weight::Reconciling, "{reason:?}");
+        assert_eq!(is_true(&status, "Ready"), reason.weight() == Weight::Ready, "{reason:?}");
         assert_eq!(find(&status, "Ready").unwrap().reason, reason.as_str());
     }
 }
