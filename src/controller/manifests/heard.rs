@@ -23,6 +23,12 @@ use crate::api::{ConditionStatus, ResyncInterval, interval};
 /// Where kubectl keeps the whole manifest once more.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
+impl<'de> Deserialize<'de> for Manifest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Heard::deserialize(deserializer).map(Self::from)
+    }
+}
+
 impl From<Heard> for Manifest {
     fn from(heard: Heard) -> Self {
         let Heard { metadata: meta, spec, status } = heard;
@@ -55,7 +61,7 @@ impl From<Heard> for Manifest {
 
 /// What is read of an object.
 #[derive(Deserialize)]
-pub(super) struct Heard {
+struct Heard {
     metadata: Meta,
     #[serde(default)]
     spec: Spec,

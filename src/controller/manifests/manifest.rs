@@ -5,12 +5,8 @@ use std::{borrow::Cow, time::Duration};
 
 use jiff::Timestamp;
 use kube::{Resource, api::ObjectMeta, core::NamespaceResourceScope};
-use serde::Deserialize;
 
-use super::{
-    heard::Heard,
-    words::{Shown, Word},
-};
+use super::words::{Shown, Word};
 use crate::{
     api::{BunqOAuthClient, ConditionStatus},
     plan::Reason,
@@ -20,8 +16,7 @@ const READY: &str = "Ready";
 const REMOTE_IN_SYNC: &str = "RemoteInSync";
 
 /// A manifest between passes.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(from = "Heard")]
+#[derive(Clone, Debug)]
 pub(crate) struct Manifest {
     /// Namespace, name and UID; and, until somebody has looked at it, the version.
     pub(super) metadata: ObjectMeta,
