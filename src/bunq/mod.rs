@@ -2,7 +2,7 @@
 //!
 //! Facts are cited as `bunq-api §n`, faults and threats by id (`F21`, `H01`).
 //!
-//! From the ground up; each knows only what stands above it (a test keeps it so):
+//! From the ground up; each knows only what stands above it in the table (a test keeps it so):
 //!
 //! | module | holds |
 //! |---|---|
@@ -12,16 +12,13 @@
 //! | `calls` | what is asked, and what the answer says |
 //! | `bank` | [`Bank`]: every call as a method |
 //!
-//! Beside them, pure, and knowing only `ground`:
+//! Beside them, and pure:
 //!
 //! | module | holds |
 //! |---|---|
 //! | `context` | what a handshake leaves behind and which step is next |
 //! | `limit` | the bank's windows, as a queue |
 //! | `breaker` | whether the bank is there |
-//!
-//! | module | holds |
-//! |---|---|
 //! | `fuzz` | what holds for every answer, whatever stands in it |
 
 mod answer;
