@@ -13,6 +13,7 @@ use super::{Component, Error, files, plane};
 /// How long a server may take on a busy machine; a quiet one needs about three seconds.
 const READY_WITHIN_SECONDS: u64 = 120;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+const LOOKS_A_SECOND: u64 = 20;
 /// A port found free may be taken by somebody else before the server listens.
 const ATTEMPTS: u32 = 4;
 
@@ -79,8 +80,9 @@ impl Servers {
         files::write_kubeconfig(kubeconfig, cluster, files::bearer(token.clone()), None)?;
         servers.wait_until_ready(folder).await?;
         if programs.join(Component::ControllerManager.program()).is_file() {
-            let args = manager_args(folder, kubeconfig);
+            let args = manager_args(kubeconfig);
             servers.manager = Some(Process::start(Component::ControllerManager, programs, folder, &args)?);
+            servers.wait_until_managed().await?;
         }
         Ok(servers)
     }
@@ -130,6 +132,21 @@ impl Servers {
         // The loop ends early when a server did; say which.
         self.etcd.check()?;
         self.apiserver.check()
+    }
+
+    /// The manager's first work that can be seen is a service account. One that ended does none, and nothing would be
+    /// collected.
+    async fn wait_until_managed(&mut self) -> Result<(), Error> {
+        let client = plane::client_from(&self.kubeconfig).await?;
+        let Some(manager) = &mut self.manager else { return Ok(()) };
+        for _ in 0..READY_WITHIN_SECONDS * LOOKS_A_SECOND {
+            manager.check()?;
+            if answers(&client, "/api/v1/namespaces/default/serviceaccounts/default").await {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Err(manager.not_ready(READY_WITHIN_SECONDS))
     }
 
     async fn until_ready(&mut self, folder: &Path) {
@@ -223,10 +240,9 @@ fn apiserver_args(folder: &Path, etcd: u16, port: u16, audit_log: Option<&Path>)
     args
 }
 
-fn manager_args(folder: &Path, kubeconfig: &Path) -> Vec<String> {
+fn manager_args(kubeconfig: &Path) -> Vec<String> {
     vec![
         format!("--kubeconfig={}", kubeconfig.display()),
-        format!("--service-account-private-key-file={}", folder.join("sa.key").display()),
         "--leader-elect=false".to_owned(),
         "--secure-port=0".to_owned(),
         "--controllers=garbage-collector-controller,namespace-controller,\
