@@ -117,14 +117,21 @@ impl Wire {
 
     /// Waits for `inner`; whoever waits may be dropped after any poll of it.
     async fn polled<T>(&self, inner: impl Future<Output = T>) -> T {
-        let mut inner = pin!(inner);
+        let (mut inner, mut is_cut) = (pin!(inner), false);
         poll_fn(|context| {
+            // It may have ended in the very poll that was cut, and must not be asked again.
+            if is_cut {
+                return Poll::Pending;
+            }
             let polled = inner.as_mut().poll(context);
             match self.script.poll(self.process) {
                 None => polled,
                 Some(Dropped::Pass) => panic::resume_unwind(Box::new("the pass is dropped here")),
                 // It waits until the process is gone.
-                Some(Dropped::Process) => Poll::Pending,
+                Some(Dropped::Process) => {
+                    is_cut = true;
+                    Poll::Pending
+                }
             }
         })
         .await
