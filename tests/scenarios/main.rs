@@ -175,7 +175,9 @@ fn tell(times: &Times) -> Result<(), String> {
     let file = target_folder().join("testbed/times.tsv");
     let slowest = times.keep(&file).map_err(|error| format!("write {}: {error}", file.display()))?;
     report(&format!("the slowest, in seconds (all of them are in {}):", file.display()));
-    slowest.iter().for_each(|line| report(line));
+    for line in &slowest {
+        report(line);
+    }
     Ok(())
 }
 

@@ -151,7 +151,7 @@ impl Frame {
         };
         self.keep(&pass, &end);
         let has_claim = pass.ledger.claim().is_some();
-        let outcome = self.conclude(&api, pass, end).await;
+        let outcome = self.conclude(&api, &mut pass, end).await;
         if has_claim {
             objects.sweep_if_gone(&known);
         }
@@ -163,7 +163,7 @@ impl Frame {
         newcomer?.greet(api, self.parts.clock.now()).await
     }
 
-    async fn conclude(&self, api: &Api<BunqOAuthClient>, mut pass: Pass, end: End) -> Outcome {
+    async fn conclude(&self, api: &Api<BunqOAuthClient>, pass: &mut Pass, end: End) -> Outcome {
         let now = self.parts.clock.now();
         let uid = pass.talk.caller.uid.clone();
         let circumstances = Circumstances {
@@ -176,10 +176,10 @@ impl Frame {
         let Due { again_in, next_attempt } = due(&end, &circumstances, &self.parts.memories);
         let outcome = Outcome { again_in, result: end.result() };
         let Some((reason, message)) = report::headline(&end, &pass.object, &self.grantee) else {
-            self.tell_news(&pass).await;
+            self.tell_news(pass).await;
             return outcome;
         };
-        let findings = report::findings(&pass);
+        let findings = report::findings(pass);
         let Standing { credentials, remote, secret } = report::standing(&end, reason, findings.user_id.is_some());
         let report = Report {
             generation: pass.want.cause.generation,
@@ -195,11 +195,11 @@ impl Frame {
             handled: pass.want.cause.requested_at.clone(),
         };
         let headline = |pass: &Pass| pass.object.status.as_ref().and_then(status::headline).map(str::to_owned);
-        let before = headline(&pass);
+        let before = headline(pass);
         let written = write_status(&mut pass.object, api, &report).await;
-        self.tell_news(&pass).await;
+        self.tell_news(pass).await;
         match written {
-            Written::Yes if before != headline(&pass) => {
+            Written::Yes if before != headline(pass) => {
                 log(reason, &report.message);
                 self.parts.herald.tell_reason(&pass.object, reason, &report.message).await;
                 outcome

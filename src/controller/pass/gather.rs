@@ -149,9 +149,12 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::controller::{
-        fixtures::{Scripted, manifest, refusal},
-        pass::translate,
+    use crate::{
+        api::BunqOAuthClientStatus,
+        controller::{
+            fixtures::{Scripted, manifest, refusal},
+            pass::translate,
+        },
     };
 
     async fn read(answer: (u16, Value)) -> Credentials {
@@ -184,7 +187,7 @@ mod tests {
     #[tokio::test]
     async fn a_key_is_read_with_the_version_of_its_secret() {
         let found = read(secret(&json!({"api-key": "c2FuZGJveF9hYmM="}))).await;
-        assert_eq!(found.key.here().map(|key| key.expose()), Some("sandbox_abc"));
+        assert_eq!(found.key.here().map(ApiKey::expose), Some("sandbox_abc"));
         assert_eq!(found.version, "s1/7");
     }
 
@@ -194,7 +197,7 @@ mod tests {
         let want = translate::desired(&object, "");
         let same = inputs(&want, "s1/7", None);
         let until = Timestamp::from_second(60).unwrap();
-        let status = object.status.insert(Default::default());
+        let status = object.status.insert(BunqOAuthClientStatus::default());
         status.attempted_inputs = Some(same.clone());
         status.next_attempt_time = Some(Time(until));
         let again = attempt(&object, &want, &same);
@@ -209,7 +212,7 @@ mod tests {
         let mut want = translate::desired(&object, "");
         want.cause.requested_at = Some("now".to_owned());
         assert!(attempt(&object, &want, "").is_asked);
-        object.status.insert(Default::default()).last_handled_reconcile_at = Some("now".to_owned());
+        object.status.insert(BunqOAuthClientStatus::default()).last_handled_reconcile_at = Some("now".to_owned());
         assert!(!attempt(&object, &want, "").is_asked);
         want.deleting = true;
         assert_eq!(attempt(&object, &want, "").priority, Priority::Deletion);

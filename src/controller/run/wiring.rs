@@ -66,7 +66,7 @@ impl Wiring {
         let contexts = Arc::new(ContextStore::new(client.clone(), &config.operator_namespace));
         let duty = Duty::new(Arc::clone(&leadership), stopped);
         let gate = Arc::new(Gate::new(
-            banks(&config, Fenced::new(Arc::clone(&leadership), transport)),
+            banks(&config, &(Fenced::new(Arc::clone(&leadership), transport) as Arc<dyn Transport>)),
             config.limits,
             Arc::clone(&contexts),
             Arc::clone(&clock),
@@ -162,9 +162,9 @@ impl Heir for Estate {
     }
 }
 
-fn banks(config: &Config, transport: Arc<dyn Transport>) -> Banks {
+fn banks(config: &Config, transport: &Arc<dyn Transport>) -> Banks {
     let agent = format!("bunq-oauth-operator/{}", telemetry::VERSION);
-    let bank = |endpoints: &Endpoints| Bank::new(endpoints.clone(), Arc::clone(&transport), &agent);
+    let bank = |endpoints: &Endpoints| Bank::new(endpoints.clone(), Arc::clone(transport), &agent);
     Banks { production: bank(&config.production), sandbox: bank(&config.sandbox) }
 }
 

@@ -48,7 +48,7 @@ pub(super) async fn measure(ground: &Ground, settings: &Settings, table: &mut Ta
     let each = programs.iter().map(|program| (program.memories[1].saturating_sub(program.memories[0])) * 1024 / more);
     let name =
         format!("resident memory, each further client ({} to {} in {NAMESPACES} namespaces)", SIZES[0], SIZES[1]);
-    table.add(&name, side_by_side(each.map(u128::from).collect(), "bytes"), "", "");
+    table.add(&name, side_by_side(&each.map(u128::from).collect::<Vec<_>>(), "bytes"), "", "");
     Ok(())
 }
 
@@ -84,8 +84,9 @@ async fn memories(ground: &Ground, size: usize, programs: &mut [Program], table:
         program.memories.push(found[MEMORIES / 2].total());
     }
     let name = format!("resident memory, {size} clients in {NAMESPACES} namespaces, at rest after a restart");
-    let total = programs.iter().filter_map(|program| program.memories.last().copied().map(u128::from)).collect();
-    table.add(&name, side_by_side(total, "kB"), "", "");
+    let total: Vec<u128> =
+        programs.iter().filter_map(|program| program.memories.last().copied().map(u128::from)).collect();
+    table.add(&name, side_by_side(&total, "kB"), "", "");
     for (program, found) in programs.iter().zip(&found) {
         let all: Vec<String> = found.iter().copied().map(Memory::shown).collect();
         table.note(format!("With {size} clients, {}: {}.", program.path.display(), all.join("; ")));
@@ -114,14 +115,14 @@ async fn starts(ground: &Ground, size: usize, programs: &mut [Program], table: &
             program.path.display()
         ));
     }
-    let middle = programs.iter().filter_map(|program| program.middle.last().copied()).collect();
-    table.add(&format!("start to ready, {size} clients"), side_by_side(middle, "ms"), "", "");
+    let middle: Vec<u128> = programs.iter().filter_map(|program| program.middle.last().copied()).collect();
+    table.add(&format!("start to ready, {size} clients"), side_by_side(&middle, "ms"), "", "");
     Ok(())
 }
 
 /// This one's; with another program beside it, that one's and the ratio.
-fn side_by_side(values: Vec<u128>, unit: &str) -> String {
-    match values[..] {
+fn side_by_side(values: &[u128], unit: &str) -> String {
+    match *values {
         [this, other] => {
             let percent = this * 100 / other.max(1);
             format!("{this} {unit} (the other: {other} {unit}; ratio {}.{:02})", percent / 100, percent % 100)

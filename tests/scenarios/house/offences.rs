@@ -58,7 +58,10 @@ const CASES: &[(Rule, &str, &str, usize)] = &[
 ];
 
 /// Rule, files, and how many faults they have together.
-const CASES_OF_MANY: &[(RuleOfMany, &[(&str, &str)], usize)] = &[
+type CaseOfMany = (RuleOfMany, &'static [(&'static str, &'static str)], usize);
+
+/// Rules over several files.
+const CASES_OF_MANY: &[CaseOfMany] = &[
     (circles, &[("src/api/spec.rs", "use super::status::S;"), ("src/api/status.rs", "use crate::plan::spec;")], 0),
     (circles, &[("src/api/spec.rs", "use super::status::S;"), ("src/api/status.rs", "use super::spec::E;")], 1),
     (
