@@ -82,7 +82,7 @@ use times::Times;
 
 /// Scenarios that work at the same time, and threads for those that wait beside them.
 const AT_ONCE: usize = 4;
-const WAITING: usize = 16;
+const WAITING: usize = 2;
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
