@@ -60,6 +60,12 @@ impl Objects {
         self.store.state().iter().filter_map(|object| object.uid()).collect()
     }
 
+    /// Whether people have changed nothing in it since it was kept.
+    pub(super) fn knows(&self, object: &Manifest) -> bool {
+        let known = self.store.get(&ObjectRef::from_obj(object));
+        known.is_some_and(|known| known.metadata.uid == object.metadata.uid && known.asked == object.asked)
+    }
+
     /// Whether there is an object that `is_it` names.
     pub(crate) fn any(&self, is_it: impl Fn(&Manifest) -> bool) -> bool {
         self.store.find(|object| is_it(object)).is_some()

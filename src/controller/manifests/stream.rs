@@ -1,30 +1,34 @@
 //! The watch on manifests: kept in the store, told to the controller where people changed something.
 
-use std::time::Duration;
+use std::{future, time::Duration};
 
 use futures::{Stream, StreamExt, TryStreamExt};
 use kube::{
     Api, Client, ResourceExt,
     runtime::{
-        PredicateConfig, WatchStreamExt, reflector,
+        WatchStreamExt,
+        reflector::store::Writer,
         watcher::{self, Event},
     },
 };
 
 use super::{manifest::Manifest, objects::Objects};
 use crate::{
-    controller::api_server::{Pauses, listen},
+    controller::api_server::{Pauses, listen_in_pages},
     telemetry,
 };
 
 /// Between two attempts to watch, at most: everything waits for this watch.
 const WATCH_PAUSE: Duration = Duration::from_secs(2);
+/// So many manifests are in memory as they were sent. A list costs the API server a third less than a stream of what
+/// there is, and a replica is ready after it.
+const PAGE: u32 = 250;
 
 /// The objects of all watched namespaces: kept in the store, told to the sweeper when they go.
 pub(crate) fn watched(
     namespaces: Vec<String>,
     client: &Client,
-    writer: reflector::store::Writer<Manifest>,
+    writer: Writer<Manifest>,
     caught_up: impl Fn() + Send + 'static,
     objects: Objects,
 ) -> impl Stream<Item = Result<Manifest, watcher::Error>> + Send + 'static {
@@ -33,38 +37,60 @@ pub(crate) fn watched(
         [namespace] => Api::namespaced(client.clone(), namespace),
         _ => Api::all(client.clone()),
     };
-    let mut told = None;
-    listen(api)
+    let mut reader = Reader { writer, caught_up, objects, told: None };
+    listen_in_pages(api, PAGE)
         .backoff(Pauses::up_to(WATCH_PAUSE))
-        .try_filter(move |event| std::future::ready(is_watched(&namespaces, event)))
+        .try_filter(move |event| future::ready(is_watched(&namespaces, event)))
         .modify(strip)
-        // Before anybody is told: the sweeper asks the store who lives.
-        .reflect(writer)
-        .inspect(move |event| match event {
-            Ok(Event::Delete(_)) => {
-                told = None;
-                objects.ask_for_sweep();
-            }
-            Ok(Event::InitDone) => {
-                told = None;
-                caught_up();
-                objects.ask_for_sweep();
-            }
-            Ok(Event::Apply(_)) => told = None,
-            Ok(Event::Init | Event::InitApply(_)) => {}
-            // Each trouble once.
-            Err(error) => {
-                let error = telemetry::chain(error);
-                if told.as_ref() != Some(&error) {
-                    tracing::warn!(error, "objects cannot be watched; trying again");
-                }
-                told = Some(error);
-            }
-        })
-        .applied_objects()
         // The controller would pause for an error that it sees, and with it all that others ask for (D15).
-        .filter(|object| std::future::ready(object.is_ok()))
-        .predicate_filter(|object: &Manifest| Some(object.asked), PredicateConfig::default())
+        .filter_map(move |event| future::ready(reader.hear(event).map(Ok)))
+}
+
+/// Keeps what the watch says.
+struct Reader<F> {
+    writer: Writer<Manifest>,
+    caught_up: F,
+    objects: Objects,
+    /// The last trouble, while it lasts.
+    told: Option<String>,
+}
+
+impl<F: Fn()> Reader<F> {
+    /// The object, where a person changed something in it.
+    fn hear(&mut self, event: Result<Event<Manifest>, watcher::Error>) -> Option<Manifest> {
+        let event = event.map_err(|error| self.tell(&error)).ok()?;
+        let is_news = matches!(&event, Event::Apply(it) | Event::InitApply(it) if !self.objects.knows(it));
+        // Before anybody is told: the sweeper asks the store who lives.
+        self.writer.apply_watcher_event(&event);
+        match event {
+            Event::Init => None,
+            Event::InitApply(object) => is_news.then_some(object),
+            Event::Apply(object) => {
+                self.told = None;
+                is_news.then_some(object)
+            }
+            Event::Delete(_) => {
+                self.told = None;
+                self.objects.ask_for_sweep();
+                None
+            }
+            Event::InitDone => {
+                self.told = None;
+                (self.caught_up)();
+                self.objects.ask_for_sweep();
+                None
+            }
+        }
+    }
+
+    /// Each trouble once.
+    fn tell(&mut self, error: &watcher::Error) {
+        let error = telemetry::chain(error);
+        if self.told.as_ref() != Some(&error) {
+            tracing::warn!(error, "objects cannot be watched; trying again");
+        }
+        self.told = Some(error);
+    }
 }
 
 /// The version of an object is asked for once: by the first who looks at it.

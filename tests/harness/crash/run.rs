@@ -115,6 +115,8 @@ struct Run {
     clock: Arc<TestClock>,
     kube: kube::Client,
     operator: Option<InProcess>,
+    /// Whether the operator has seen every manifest: before that it is not at rest, however little it does.
+    is_awake: bool,
     name: String,
     requests: usize,
     waited: Duration,
@@ -139,6 +141,7 @@ impl Run {
             judge,
             clock: TestClock::new(),
             operator: None,
+            is_awake: false,
             name,
             requests: 0,
             waited: Duration::ZERO,
@@ -277,11 +280,18 @@ impl Run {
         if is_dead || self.operator.as_ref().is_none_or(InProcess::has_ended) {
             self.restart().await?;
         }
+        if !self.is_awake && self.operator.as_ref().is_some_and(InProcess::is_ready) {
+            self.is_awake = true;
+            self.script.stir();
+        }
         Ok(())
     }
 
     /// How long nothing has been going on, if it is so long.
     fn quiet_longer_than(&self, time: Duration) -> Option<Duration> {
+        if !self.is_awake {
+            return None;
+        }
         let quiet = self.script.quiet_for().filter(|quiet| *quiet > time)?;
         // Last, for it costs the operator a rendering of its metrics.
         let is_working = self.operator.as_ref().is_some_and(InProcess::is_working);
@@ -312,6 +322,7 @@ impl Run {
         });
         let seams = wire.seams(Arc::clone(&self.clock));
         self.operator = Some(self.world.start_in_process_on(seams, LimitMode::Off)?);
+        self.is_awake = false;
         Ok(())
     }
 

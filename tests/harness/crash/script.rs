@@ -14,9 +14,6 @@ use super::{
     effect::Effect,
 };
 
-/// A process that begins is not at rest before this, however little it does: it lists before it looks.
-const STARTED: Duration = Duration::from_millis(400);
-
 /// Counts by effect.
 pub(super) type Counts = BTreeMap<Effect, usize>;
 
@@ -99,7 +96,7 @@ impl Script {
         let mut state = self.state();
         state.process += 1;
         (state.is_dying, state.is_dead, state.under_way, state.mutations_under_way) = (false, false, 0, 0);
-        state.last_sign = Some(Instant::now() + STARTED);
+        state.last_sign = Some(Instant::now());
         state.trail.push("— a process begins".to_owned());
         state.process
     }

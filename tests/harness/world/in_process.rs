@@ -212,6 +212,12 @@ impl InProcess {
         self.sum_of(PASSES)
     }
 
+    /// Whether it has seen every manifest.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.telemetry.readiness.is_ready()
+    }
+
     /// Whether a pass is under way.
     #[must_use]
     pub fn is_working(&self) -> bool {
