@@ -23,4 +23,4 @@ pub(crate) use call::{CallError, absent, call, failed_with, status_code};
 pub(crate) use lanes::Lanes;
 pub(crate) use pages::Pages;
 pub(crate) use served::until_served;
-pub(crate) use watch::{Pauses, listen, listen_in_pages};
+pub(crate) use watch::{Pauses, listen};

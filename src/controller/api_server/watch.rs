@@ -33,20 +33,9 @@ where
     // Boxed: hardly a watch needs it, and each would keep room for it.
     let paged = stream::once(async move {
         tracing::info!("the API server streams no lists; they are read in pages");
-        listen_in_pages(api, PAGE).boxed()
+        watcher::watcher(api, config().page_size(PAGE)).boxed()
     });
     streamed.take_while(|event| future::ready(!event.as_ref().is_err_and(is_refusal))).chain(paged.flatten())
-}
-
-/// The same for small objects: a list in pages costs the server less than a stream.
-pub(crate) fn listen_in_pages<K>(
-    api: Api<K>,
-    page: u32,
-) -> impl Stream<Item = Result<Event<K>, watcher::Error>> + Send + 'static
-where
-    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
-{
-    watcher::watcher(api, config().page_size(page))
 }
 
 /// A server without the feature gate calls the question invalid.

@@ -14,15 +14,12 @@ use kube::{
 
 use super::{manifest::Manifest, objects::Objects};
 use crate::{
-    controller::api_server::{Pauses, listen_in_pages},
+    controller::api_server::{Pauses, listen},
     telemetry,
 };
 
 /// Between two attempts to watch, at most: everything waits for this watch.
 const WATCH_PAUSE: Duration = Duration::from_secs(2);
-/// So many manifests are in memory as they were sent. A list costs the API server a third less than a stream of what
-/// there is, and a replica is ready after it.
-const PAGE: u32 = 250;
 
 /// The objects of all watched namespaces: kept in the store, told to the sweeper when they go.
 pub(crate) fn watched(
@@ -38,7 +35,7 @@ pub(crate) fn watched(
         _ => Api::all(client.clone()),
     };
     let mut reader = Reader { writer, caught_up, objects, told: None };
-    listen_in_pages(api, PAGE)
+    listen(api)
         .backoff(Pauses::up_to(WATCH_PAUSE))
         .try_filter(move |event| future::ready(is_watched(&namespaces, event)))
         .modify(strip)

@@ -71,7 +71,10 @@ async fn the_network_is_closed_but_for_dns_the_bank_and_the_api_server() {
 
 #[tokio::test]
 async fn the_image_is_named_by_whoever_installs_it() {
-    let folder = tempfile::tempdir_in(concat!(env!("CARGO_MANIFEST_DIR"), "/../target")).unwrap();
+    let target = concat!(env!("CARGO_MANIFEST_DIR"), "/../target");
+    // Where another folder is named for what is built, nobody has made it.
+    std::fs::create_dir_all(target).unwrap();
+    let folder = tempfile::tempdir_in(target).unwrap();
     let kustomization = "\
 apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
