@@ -16,6 +16,7 @@ use crate::{
         digest::{hash_of, sha256_hex},
         labels,
     },
+    times::Times,
 };
 
 const TYPE: &str = "bunq-operator.io/context";
@@ -28,6 +29,15 @@ pub(crate) struct Stored {
     pub(crate) refusals: Vec<Timestamp>,
     /// The address that the bank bound the key to.
     pub(crate) bound_ip: Option<String>,
+}
+
+impl Stored {
+    /// Reads its times by today's clock.
+    pub(crate) fn correct(&mut self, times: &mut Times) {
+        let Self { context, refusals, bound_ip: _ } = self;
+        context.correct(times);
+        times.all_past(refusals);
+    }
 }
 
 /// The name: SHA-256 of environment and key. Keys are random, so no salt is needed.

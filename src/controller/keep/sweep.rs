@@ -24,6 +24,7 @@ use crate::{
         tell::Author,
     },
     telemetry,
+    times::Times,
 };
 
 const EVERY: Duration = Duration::from_mins(5);
@@ -154,7 +155,7 @@ impl Sweeper {
         if !self.is_abandoned(claim).await? {
             return Ok(Tenure::Held);
         }
-        if self.is_in_doubt(claim) {
+        if self.is_in_doubt(claim).await? {
             return Ok(Tenure::Abandoned);
         }
         self.claims.free(claim).await.map(|()| Tenure::Freed)
@@ -169,9 +170,14 @@ impl Sweeper {
         self.claims.is_gone(&claim.owner).await
     }
 
-    fn is_in_doubt(&self, claim: &Claim) -> bool {
-        let sent = claim.journal.create_sent.as_ref();
-        sent.is_some_and(|sent| self.clock.now().duration_since(sent.at) < DOUBT)
+    async fn is_in_doubt(&self, claim: &Claim) -> Result<bool, Stop> {
+        let (now, mut claim) = (self.clock.now(), claim.clone());
+        let mut times = Times::read_at(now);
+        claim.journal.correct(&mut times);
+        if times.were_wrong() {
+            claim = self.claims.store(&claim).await?;
+        }
+        Ok(claim.journal.create_sent.is_some_and(|sent| now.duration_since(sent.at) < DOUBT))
     }
 
     async fn sweep_contexts(

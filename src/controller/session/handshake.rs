@@ -53,9 +53,9 @@ impl Handshake<'_> {
         let Means { contexts, gate, duty, clock, .. } = self.means;
         contexts.use_now(&self.entry.name, clock.now());
         if self.caller.is_newcomer {
-            contexts.load_for_newcomer(self.entry).await?;
+            contexts.load_for_newcomer(self.entry, clock.now()).await?;
         } else {
-            contexts.load(self.entry).await?;
+            contexts.load(self.entry, clock.now()).await?;
         }
         // What could not be written down last time: the next step waits for it.
         contexts.save(self.entry).await?;

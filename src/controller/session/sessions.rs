@@ -55,7 +55,7 @@ impl Sessions {
         let Means { contexts, clock, .. } = &self.means;
         let entry = contexts.named(name, environment).await;
         let mut entry = entry.lock().await;
-        contexts.load(&mut entry).await?;
+        contexts.load(&mut entry, clock.now()).await?;
         match bunq::next_step(&entry.stored.context, clock.now()) {
             HandshakeStep::Ready => Login::of(&mut entry, contexts, clock.now()).map(Some),
             HandshakeStep::GenerateKey

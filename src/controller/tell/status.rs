@@ -8,6 +8,7 @@ use crate::{
         Binding, BunqOAuthClientStatus, Condition, ConditionStatus, Environment, RedirectUrlStatus, condition::TYPES,
     },
     plan::{Client, ClientStatus, Reason, Urls, Weight},
+    times::Times,
 };
 
 /// `lastVerifiedTime` is written along with another change, or once a day (protocol §9).
@@ -90,12 +91,14 @@ pub(crate) fn next(old: &BunqOAuthClientStatus, report: &Report) -> BunqOAuthCli
 
 /// Written only along with another change or once a day, so that objects at rest do not move.
 fn verified(old: &BunqOAuthClientStatus, new: &BunqOAuthClientStatus, at: Option<Timestamp>) -> Option<Time> {
-    let (Some(at), Some(Time(before))) = (at, &old.last_verified_time) else {
+    let (Some(at), Some(Time(mut before))) = (at, old.last_verified_time.clone()) else {
         return at.map(Time).or_else(|| old.last_verified_time.clone());
     };
+    let mut times = Times::read_at(at);
+    times.past(&mut before);
     let moved = BunqOAuthClientStatus { last_verified_time: old.last_verified_time.clone(), ..new.clone() } != *old;
-    let is_old = at.duration_since(*before) >= VERIFIED_AGE;
-    Some(if moved || is_old { Time(at) } else { Time(*before) })
+    let is_old = at.duration_since(before) >= VERIFIED_AGE;
+    Some(if moved || is_old || times.were_wrong() { Time(at) } else { Time(before) })
 }
 
 /// A number that fits is shown; none of the bank's comes near the limit.

@@ -15,12 +15,13 @@ pub(super) type Arrows = &'static [(&'static str, &'static [&'static str])];
 const LAYERS: Arrows = &[
     ("main", &["cli"]),
     ("cli", &["controller", "api", "telemetry", "clock", "bunq"]),
-    ("controller", &["plan", "bunq", "api", "telemetry", "clock"]),
-    ("bunq", &["clock"]),
-    ("plan", &[]),
+    ("controller", &["plan", "bunq", "api", "telemetry", "clock", "times"]),
+    ("bunq", &["clock", "times"]),
+    ("plan", &["times"]),
     ("api", &[]),
     ("telemetry", &[]),
     ("clock", &[]),
+    ("times", &[]),
 ];
 
 /// The layers whose files and folders have arrows of their own.
