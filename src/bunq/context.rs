@@ -116,6 +116,12 @@ impl Context {
         })
     }
 
+    /// Whether the key was installed again in the last 24 hours.
+    #[must_use]
+    pub fn has_reinstalled_within_a_day(&self, now: Timestamp) -> bool {
+        self.reinstallations.iter().any(|time| counts(*time, now))
+    }
+
     /// Forgets everything but the times, to begin again with a new key pair; counts it.
     /// `Err` holds how long to wait when the cap is reached; nothing is changed then.
     pub fn begin_reinstallation(&mut self, now: Timestamp) -> Result<(), Duration> {

@@ -46,6 +46,8 @@ pub(super) struct Handshake<'a> {
     pub(super) entry: &'a mut Entry,
     pub(super) key: &'a ApiKey,
     pub(super) caller: &'a Caller,
+    /// Whether the installation was made just now.
+    pub(super) is_fresh: bool,
 }
 
 impl Handshake<'_> {
@@ -110,6 +112,7 @@ impl Handshake<'_> {
             server_key_pem: reply.value.server_key.as_pem().to_owned(),
         });
         self.entry.keys = None;
+        self.is_fresh = true;
         self.write_down().await
     }
 
@@ -124,8 +127,7 @@ impl Handshake<'_> {
         let device = match gate.call(turn, call).await {
             Ok(reply) => DeviceRecord::Registered(reply.value.0),
             Err(Stop::Bank { source }) if source.class() == Class::DeviceExists => DeviceRecord::Existing,
-            // The bank knows the installation no more: it may have been reset.
-            Err(Stop::Bank { source }) if source.class() == Class::Session => return self.install_again(),
+            Err(Stop::Bank { source }) if source.class() == Class::Session => return self.disowned(),
             Err(stop) => return Err(self.refused(stop)),
         };
         self.entry.stored.context.device = Some(device);
@@ -142,9 +144,8 @@ impl Handshake<'_> {
         let bank = gate.audited_bank(self.entry.environment, &self.caller.auditor);
         let session = match gate.call(turn, bank.open_session(&installed, self.key)).await {
             Ok(reply) => reply.value,
-            Err(Stop::Bank { source }) if matches!(source.class(), Class::UserSessionExists | Class::Session) => {
-                return self.install_again();
-            }
+            Err(Stop::Bank { source }) if source.class() == Class::UserSessionExists => return self.install_again(),
+            Err(Stop::Bank { source }) if source.class() == Class::Session => return self.disowned(),
             Err(stop) => return Err(self.refused(stop)),
         };
         metrics.session_opened(self.entry.environment.as_str());
@@ -162,6 +163,18 @@ impl Handshake<'_> {
         }
         drop(slot);
         self.write_down().await
+    }
+
+    /// The bank refuses the installation's token: it may have been reset, and knows the installation no more. One that
+    /// it made just now it does know, so it is the key that it refuses; and a refused key gets one installation a day.
+    fn disowned(&mut self) -> Result<(), Stop> {
+        let now = self.means.clock.now();
+        let stored = &self.entry.stored;
+        let is_spent = !stored.refusals.is_empty() && stored.context.has_reinstalled_within_a_day(now);
+        if self.is_fresh || is_spent {
+            return Err(refusal::note(Refused::Key, self.entry, self.caller, now));
+        }
+        self.install_again()
     }
 
     /// The installation is of no use any more. At most five times a day (protocol §8).

@@ -32,7 +32,7 @@ impl Sessions {
         let contexts = &self.means.contexts;
         let entry = contexts.of_key(environment, key).await;
         let mut entry = entry.lock().await;
-        let result = Handshake { means: &self.means, entry: &mut entry, key, caller }.run().await;
+        let result = Handshake { means: &self.means, entry: &mut entry, key, caller, is_fresh: false }.run().await;
         // Parsed keys are large, and at rest one object in a thousand signs anything.
         entry.keys = None;
         // Whatever stopped it, what the bank has answered is not asked for again.
