@@ -67,7 +67,8 @@ async fn follow(
     let mut pages = contexts.all();
     while let Some(page) = pages.next().await? {
         for secret in page {
-            let mut found = stored::from_secret(&secret);
+            // One that cannot be read tells nothing, as one without a session.
+            let mut found = stored::from_secret(&secret).unwrap_or_default();
             // No stored time makes anybody wait longer: a clock may have been wrong when it was written.
             found.correct(&mut Times::read_at(clock.now()));
             let next_session = next_session_after(&found, began, clock);

@@ -15,7 +15,7 @@ use crate::{
     bunq::Auditor,
     clock::{self, SharedClock},
     controller::{
-        claim::{Claim, Claims, readable},
+        claim::{Claim, Claims, context_of, readable},
         context::{ContextId, ContextStore},
         lead::Leadership,
         manifests::{Manifest, Memories, Objects, SecretWatches},
@@ -126,6 +126,9 @@ impl Sweeper {
     async fn sweep_claims(&self, swept: &mut Swept) -> Result<(), Stop> {
         let mut claims = self.claims.all();
         while let Some(page) = claims.next().await? {
+            // Of one that cannot be read the context stays, too.
+            let unread = page.iter().filter(|map| Claim::read(map).is_err()).filter_map(context_of);
+            swept.contexts.extend(unread.map(ContextId::of));
             for claim in readable(&page) {
                 let stays = match self.sweep_claim(&claim).await {
                     Ok(Tenure::Held) => true,
