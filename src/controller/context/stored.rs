@@ -25,7 +25,7 @@ use crate::{
 const TYPE: &str = "bunq-operator.io/context";
 
 /// The keys of a context that this version writes.
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     format::KEY,
     "environment",
     "private-key",
@@ -40,6 +40,7 @@ const KEYS: [&str; 14] = [
     "reinstallations",
     "refusals",
     "bound-ip",
+    "awaits-installation",
 ];
 
 /// A context, and what only the operator remembers beside it.
@@ -50,6 +51,8 @@ pub(crate) struct Stored {
     pub(crate) refusals: Vec<Timestamp>,
     /// The address that the bank bound the key to.
     pub(crate) bound_ip: Option<String>,
+    /// Whether the bank wants a new installation and has had too many: whoever comes again waits until one may be made.
+    pub(crate) awaits_installation: bool,
     /// What else its Secret holds.
     pub(crate) rest: Rest,
 }
@@ -71,7 +74,7 @@ impl fmt::Debug for Rest {
 impl Stored {
     /// Reads its times by today's clock.
     pub(crate) fn correct(&mut self, times: &mut Times) {
-        let Self { context, refusals, bound_ip: _, rest: _ } = self;
+        let Self { context, refusals, bound_ip: _, awaits_installation: _, rest: _ } = self;
         context.correct(times);
         times.all_past(refusals);
     }
@@ -139,6 +142,9 @@ pub(crate) fn to_secret(
     put("refusals", &join(&stored.refusals));
     if let Some(ip) = &stored.bound_ip {
         put("bound-ip", ip);
+    }
+    if stored.awaits_installation {
+        put("awaits-installation", "yes");
     }
     Secret {
         metadata: ObjectMeta {
@@ -213,6 +219,7 @@ pub(crate) fn from_secret(secret: &Secret) -> Result<Stored, Stop> {
         },
         refusals: times("refusals"),
         bound_ip: text("bound-ip").map(str::to_owned),
+        awaits_installation: text("awaits-installation").is_some(),
         rest: rest(secret),
     })
 }
@@ -255,6 +262,7 @@ mod tests {
             },
             refusals: vec![at(3_000)],
             bound_ip: Some("203.0.113.7".to_owned()),
+            awaits_installation: true,
             rest: Rest::default(),
         }
     }

@@ -1,7 +1,7 @@
 //! From an API key to a session, one step at a time, each written down before the next (D7,
 //! protocol §8).
 
-use std::{net::Ipv4Addr, sync::Arc};
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -62,6 +62,7 @@ impl Handshake<'_> {
         // What could not be written down last time: the next step waits for it.
         contexts.save(self.entry).await?;
         refusal::await_turn(self.entry, self.caller, clock.now())?;
+        self.await_installation()?;
         // Before this process writes a context of its own: it would be taken for an earlier one's.
         gate.follow_earlier_process().await?;
         loop {
@@ -149,6 +150,7 @@ impl Handshake<'_> {
             Err(stop) => return Err(self.refused(stop)),
         };
         metrics.session_opened(self.entry.environment.as_str());
+        self.entry.stored.awaits_installation = false;
         let now = clock.now();
         self.entry.stored.context.last_session_at = Some(now);
         self.entry.stored.context.session = Some(SessionRecord {
@@ -180,14 +182,22 @@ impl Handshake<'_> {
     /// The installation is of no use any more. At most five times a day (protocol §8).
     fn install_again(&mut self) -> Result<(), Stop> {
         let now = self.means.clock.now();
-        match self.entry.stored.context.begin_reinstallation(now) {
-            Ok(()) => {
-                self.entry.keys = None;
-                self.entry.touch();
-                Ok(())
-            }
-            Err(wait) => Err(Stop::InstalledTooOften { until: now.saturating_add(wait).unwrap_or(Timestamp::MAX) }),
+        let begun = self.entry.stored.context.begin_reinstallation(now);
+        self.entry.stored.awaits_installation = begun.is_err();
+        self.entry.keys = None;
+        self.entry.touch();
+        begun.map_err(|wait| too_often(now, wait))
+    }
+
+    /// While no installation may be made that the bank wants, only a change or a person asks it again.
+    fn await_installation(&self) -> Result<(), Stop> {
+        let (stored, now) = (&self.entry.stored, self.means.clock.now());
+        let wait = bunq::reinstallation_wait(&stored.context.reinstallations, now);
+        let is_resync = self.caller.priority == Priority::Resync && !self.caller.is_asked;
+        if stored.awaits_installation && is_resync && !wait.is_zero() {
+            return Err(too_often(now, wait));
         }
+        Ok(())
     }
 
     /// Best effort: it only makes a later message better.
@@ -243,6 +253,10 @@ impl Handshake<'_> {
     fn located(&self) -> String {
         self.means.contexts.locate(&self.entry.name)
     }
+}
+
+fn too_often(now: Timestamp, wait: Duration) -> Stop {
+    Stop::InstalledTooOften { until: now.saturating_add(wait).unwrap_or(Timestamp::MAX) }
 }
 
 fn installed<'a>(keys: &'a Keys, token: &'a SecretString) -> Result<Installed<'a>, Stop> {
