@@ -8,6 +8,7 @@
 //!                         → bunq → clock  the bank's REST conversation, signed and verified
 //!                         → api         the custom resource
 //!                         → telemetry   logs, traces, metrics, health
+//! controller, plan, bunq  → times       stored times, read by a clock that may be another
 //! ```
 
 pub mod api;
@@ -17,3 +18,4 @@ pub mod clock;
 pub mod controller;
 pub mod plan;
 pub mod telemetry;
+pub mod times;

@@ -15,6 +15,10 @@ pub const MAX_REDIRECT_URL: usize = 4096;
 /// The longest authorization URL the status shows, in characters: a redirect
 /// URL of 2048 characters, each percent-encoded, and room for the rest.
 pub const MAX_AUTHORIZATION_URL: usize = 8192;
+/// The longest `client_id` the status shows, in characters.
+pub const MAX_CLIENT_ID: usize = 512;
+/// The longest address the status shows, in characters.
+pub const MAX_BOUND_IP: usize = 256;
 /// The longest `requestedAt` that is echoed, in characters.
 pub const MAX_REQUESTED_AT: usize = 256;
 

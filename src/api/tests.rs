@@ -116,6 +116,8 @@ fn the_bounds_of_the_schema_are_the_constants_of_the_code() {
         ("/status/properties/redirectUrls/maxItems", status::MAX_REDIRECT_URLS),
         ("/status/properties/redirectUrls/items/properties/url/maxLength", status::MAX_REDIRECT_URL),
         ("/status/properties/authorizationUrl/maxLength", status::MAX_AUTHORIZATION_URL),
+        ("/status/properties/clientId/maxLength", status::MAX_CLIENT_ID),
+        ("/status/properties/boundIP/maxLength", status::MAX_BOUND_IP),
         ("/status/properties/lastHandledReconcileAt/maxLength", status::MAX_REQUESTED_AT),
         ("/status/properties/conditions/items/properties/message/maxLength", super::condition::MAX_MESSAGE),
     ] {

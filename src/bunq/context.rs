@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
 use super::ground::UserKind;
+use crate::times::Times;
 
 /// Re-installations allowed per API key in 24 hours; the first installation is not one of them.
 pub const MAX_REINSTALLATIONS_PER_DAY: usize = 5;
@@ -95,6 +96,16 @@ pub fn next_step(context: &Context, now: Timestamp) -> HandshakeStep {
 }
 
 impl Context {
+    /// Reads its times by today's clock.
+    pub fn correct(&mut self, times: &mut Times) {
+        let Self { key_pair_pem: _, installation: _, device: _, session, last_session_at, reinstallations } = self;
+        if let Some(session) = session {
+            times.due(&mut session.expires_at, LONGEST_SESSION);
+        }
+        times.all_past(last_session_at);
+        times.all_past(reinstallations);
+    }
+
     /// The session, when it can still be used.
     #[must_use]
     pub fn session_at(&self, now: Timestamp) -> Option<&SessionRecord> {
@@ -103,6 +114,12 @@ impl Context {
             // A session that ends absurdly late was stored by a clock that was wrong (`F37`).
             left.is_positive() && left.unsigned_abs() <= LONGEST_SESSION
         })
+    }
+
+    /// Whether the key was installed again in the last 24 hours.
+    #[must_use]
+    pub fn has_reinstalled_within_a_day(&self, now: Timestamp) -> bool {
+        self.reinstallations.iter().any(|time| counts(*time, now))
     }
 
     /// Forgets everything but the times, to begin again with a new key pair; counts it.

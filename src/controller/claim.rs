@@ -1,23 +1,27 @@
 //! The claim: one ConfigMap per bunq user, created atomically; it says who may change that user's
 //! client, and holds the journal (D8, protocol §1).
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
     Api, Client,
     api::{DeleteParams, ObjectMeta, PostParams, Preconditions},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     api_server::{KubeCall, Pages, absent, call, failed_with},
-    labels,
+    format, labels,
     stop::Stop,
 };
 use crate::{api::BunqOAuthClient, bunq::Environment, plan::Journal};
 
 const LABEL_OWNER: &str = "bunq-operator.io/owner-uid";
+
+/// Keys of a claim whose values are JSON.
+const OWNER: &str = "owner";
+const JOURNAL: &str = "journal";
+/// The key of the name of its context.
+const CONTEXT: &str = "context";
 
 /// The manifest that holds a claim.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +52,8 @@ pub(crate) struct Claim {
     pub(crate) journal: Journal,
     pub(crate) uid: Option<String>,
     pub(crate) resource_version: Option<String>,
+    /// As it was read: what this version does not know of it is carried along.
+    pub(crate) read: ConfigMap,
 }
 
 /// All claims.
@@ -105,6 +111,7 @@ impl Claims {
             journal: Journal::default(),
             uid: None,
             resource_version: None,
+            read: ConfigMap::default(),
         };
         let map = fresh.to_config_map()?;
         let created =
@@ -127,6 +134,7 @@ impl Claims {
             resource_version: held.resource_version,
             uid: held.uid,
             journal: inherit(&held.journal),
+            read: without_owner(held.read),
             ..fresh
         })
         .await
@@ -187,6 +195,19 @@ fn inherit(journal: &Journal) -> Journal {
     Journal { create_sent: journal.create_sent.clone(), ..Journal::default() }
 }
 
+/// What else stands in the claim of an owner that is gone, beside what was his.
+fn without_owner(mut map: ConfigMap) -> ConfigMap {
+    if let Some(data) = &mut map.data {
+        data.retain(|key, _| key != OWNER && key != JOURNAL);
+    }
+    map
+}
+
+/// The name of the context that a claim names, however little else of it can be read.
+pub(crate) fn context_of(map: &ConfigMap) -> Option<&str> {
+    map.data.as_ref()?.get(CONTEXT).map(String::as_str)
+}
+
 /// `bunq-user-<environment>-<userId>`.
 pub(crate) fn name(environment: Environment, user_id: u64) -> String {
     format!("bunq-user-{}-{user_id}", environment.as_str().to_lowercase())
@@ -194,28 +215,40 @@ pub(crate) fn name(environment: Environment, user_id: u64) -> String {
 
 impl Claim {
     fn to_config_map(&self) -> Result<ConfigMap, Stop> {
-        let encode = |value: Result<String, serde_json::Error>| {
-            value.map_err(|error| Stop::Corrupt { what: self.name.clone(), reason: error.to_string() })
+        let mut map = self.read.clone();
+        map.metadata = ObjectMeta {
+            name: Some(self.name.clone()),
+            uid: self.uid.clone(),
+            resource_version: self.resource_version.clone(),
+            managed_fields: None,
+            ..map.metadata
         };
-        let mut labels = labels::of(labels::CLAIM);
-        labels.insert(LABEL_OWNER.to_owned(), self.owner.uid.clone());
-        Ok(ConfigMap {
-            metadata: ObjectMeta {
-                name: Some(self.name.clone()),
-                uid: self.uid.clone(),
-                resource_version: self.resource_version.clone(),
-                labels: Some(labels),
-                ..ObjectMeta::default()
-            },
-            data: Some(BTreeMap::from([
-                ("owner".to_owned(), encode(serde_json::to_string(&self.owner))?),
-                ("environment".to_owned(), self.environment.as_str().to_owned()),
-                ("userId".to_owned(), self.user_id.to_string()),
-                ("context".to_owned(), self.context.clone()),
-                ("journal".to_owned(), encode(serde_json::to_string_pretty(&self.journal))?),
-            ])),
-            ..ConfigMap::default()
-        })
+        let own = labels::of(labels::CLAIM).into_iter().chain([(LABEL_OWNER.to_owned(), self.owner.uid.clone())]);
+        map.metadata.labels.get_or_insert_default().extend(own);
+        map.data.get_or_insert_default().extend([
+            (format::KEY.to_owned(), format::KNOWN.to_string()),
+            (OWNER.to_owned(), self.encode(OWNER, &self.owner)?),
+            ("environment".to_owned(), self.environment.as_str().to_owned()),
+            ("userId".to_owned(), self.user_id.to_string()),
+            (CONTEXT.to_owned(), self.context.clone()),
+            (JOURNAL.to_owned(), self.encode(JOURNAL, &self.journal)?),
+        ]);
+        Ok(map)
+    }
+
+    /// As JSON, with what stands there and this version does not know.
+    fn encode<T: Serialize + DeserializeOwned>(&self, key: &str, value: &T) -> Result<String, Stop> {
+        let text = self.read.data.as_ref().and_then(|data| data.get(key));
+        let encode = || {
+            let mut new = serde_json::to_value(value)?;
+            if let Some(text) = text {
+                let known = serde_json::to_value(serde_json::from_str::<T>(text)?)?;
+                new = format::carried(&serde_json::from_str(text)?, &known, new);
+            }
+            serde_json::to_string_pretty(&new)
+        };
+        encode()
+            .map_err(|error: serde_json::Error| Stop::Corrupt { what: self.name.clone(), reason: error.to_string() })
     }
 
     /// A claim that cannot be read is never taken for an empty one.
@@ -226,18 +259,22 @@ impl Claim {
             let value = map.data.as_ref().and_then(|data| data.get(key));
             value.map(String::as_str).ok_or_else(|| corrupt(format!("it has no {key}")))
         };
+        if let Some(found) = format::unknown(text(format::KEY).ok()) {
+            return Err(Stop::UnknownFormat { what: format!("ConfigMap {name}"), found });
+        }
         let written = text("environment")?;
         let environment =
             Environment::parse(written).ok_or_else(|| corrupt(format!("unknown environment {written:?}")))?;
         Ok(Self {
-            owner: serde_json::from_str(text("owner")?).map_err(|error| corrupt(error.to_string()))?,
+            owner: serde_json::from_str(text(OWNER)?).map_err(|error| corrupt(error.to_string()))?,
             environment,
             user_id: text("userId")?.parse().map_err(|_| corrupt("userId is no number".to_owned()))?,
-            context: text("context")?.to_owned(),
-            journal: serde_json::from_str(text("journal")?).map_err(|error| corrupt(error.to_string()))?,
+            context: text(CONTEXT)?.to_owned(),
+            journal: serde_json::from_str(text(JOURNAL)?).map_err(|error| corrupt(error.to_string()))?,
             uid: map.metadata.uid.clone(),
             resource_version: map.metadata.resource_version.clone(),
             name: name.clone(),
+            read: map.clone(),
         })
     }
 }

@@ -5,7 +5,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `config` | everything that can be set |
-//! | `digest`, `labels` | hashes as text; labels of claims and contexts |
+//! | `digest`, `labels`, `format` | hashes as text; labels of claims and contexts, and the form in which they are stored |
 //! | `api_server` | every call to the API server; how things are watched and listed |
 //! | `lead` | which replica works, and the fence before the bank |
 //! | `stop` | why a pass ends early, and when to come again |
@@ -28,6 +28,7 @@ mod context;
 mod digest;
 #[cfg(test)]
 mod fixtures;
+mod format;
 mod keep;
 mod labels;
 mod lead;

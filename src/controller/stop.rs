@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use thiserror::Error;
 
-use super::api_server::CallError;
+use super::{api_server::CallError, format};
 use crate::{
     api::Violation,
     bunq::{self, Class, Distrust, Environment},
@@ -151,6 +151,14 @@ pub(crate) enum Stop {
         /// What is wrong with it.
         reason: String,
     },
+    /// A newer version of the operator wrote an object of ours, in a form that this one does not know.
+    #[error("read {what}: it is of format {found}, and this version of the operator knows format {}", format::KNOWN)]
+    UnknownFormat {
+        /// Kind, namespace and name.
+        what: String,
+        /// Its format.
+        found: String,
+    },
     /// A call to the API server failed.
     #[error(transparent)]
     Call(#[from] CallError),
@@ -220,7 +228,7 @@ impl Stop {
             Self::Outage => Reason::BankUnavailable,
             Self::Bank { source } => bank_reason(source),
             Self::ServerSignatureInvalid { .. } => Reason::ServerSignatureInvalid,
-            Self::KeyPair { .. } | Self::Corrupt { .. } => Reason::OperatorStateUnreadable,
+            Self::KeyPair { .. } | Self::Corrupt { .. } | Self::UnknownFormat { .. } => Reason::OperatorStateUnreadable,
             Self::Call(error) => match error.status() {
                 Some(403 | 422) => Reason::Forbidden,
                 Some(_) | None => Reason::KubernetesUnavailable,
@@ -251,7 +259,8 @@ impl Stop {
             | Self::Bank { .. }
             | Self::ServerSignatureInvalid { .. }
             | Self::KeyPair { .. }
-            | Self::Corrupt { .. } => Retry::Backoff,
+            | Self::Corrupt { .. }
+            | Self::UnknownFormat { .. } => Retry::Backoff,
             Self::Call(error) => match error.status() {
                 // Somebody else wrote in between: look again at once.
                 Some(409) => Retry::After(Duration::from_millis(200)),

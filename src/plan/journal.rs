@@ -3,6 +3,8 @@
 use jiff::{Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
 
+use crate::times::Times;
+
 /// Redirect URLs remembered as ours, at most; the oldest go first.
 const MANAGED_URLS: usize = 200;
 /// How long a cancellation is tried, from the first attempt.
@@ -189,7 +191,49 @@ pub struct Write {
     pub repairs: Vec<Timestamp>,
 }
 
+impl CreateSent {
+    /// Reads its times by today's clock.
+    fn correct(&mut self, times: &mut Times) {
+        let Self { at, body: _, empty_at } = self;
+        times.past(at);
+        times.all_past(empty_at);
+    }
+}
+
+impl Write {
+    /// Reads its times by today's clock.
+    fn correct(&mut self, times: &mut Times) {
+        let Self { target: _, cause: _, at, answer: _, seen: _, twins: _, repairs } = self;
+        times.all_past(at);
+        times.all_past(repairs);
+    }
+}
+
 impl Journal {
+    /// Reads its times by today's clock. Whoever holds a journal whose times were wrong stores it again: else what is
+    /// waited for would begin anew at each look.
+    pub fn correct(&mut self, times: &mut Times) {
+        let Self {
+            oauth_client_id: _,
+            client_id: _,
+            origin: _,
+            create_sent,
+            refused_bodies: _,
+            managed_urls: _,
+            writes,
+            cancelled_by_us: _,
+            given_up: _,
+            deletion_started,
+        } = self;
+        if let Some(sent) = create_sent {
+            sent.correct(times);
+        }
+        for write in writes {
+            write.correct(times);
+        }
+        times.all_past(deletion_started);
+    }
+
     /// When a deletion that was begun is given up (protocol §10).
     #[must_use]
     pub fn deletion_deadline(&self) -> Option<Timestamp> {

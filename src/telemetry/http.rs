@@ -1,9 +1,20 @@
 //! The HTTP endpoint: `/livez`, `/readyz` (both with `?verbose`) and `/metrics`.
 //!
-//! Probes and scrapes are short, so each connection serves one request and ends at a deadline:
-//! a slow or silent peer holds a slot for seconds, never for ever.
+//! Probes and scrapes are short, so each connection serves one request and ends at a deadline. Where too many are
+//! open, the one that was silent longest makes room: whatever hangs on the port, a probe is answered at once.
 
-use std::{fmt::Write, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    fmt::Write,
+    future::Future,
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -13,12 +24,19 @@ use axum::{
     routing::get,
     serve::Listener,
 };
-use hyper::server::conn::http1;
+use hyper::{
+    server::conn::http1,
+    service::{Service, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet, time::timeout};
+use tokio::{
+    net::TcpListener,
+    task::{AbortHandle, JoinSet, yield_now},
+    time::timeout,
+};
 
 use super::Telemetry;
 
@@ -36,7 +54,7 @@ struct Deadlines {
 const DEADLINES: Deadlines =
     Deadlines { header: Duration::from_secs(5), connection: Duration::from_secs(10), drain: Duration::from_secs(1) };
 
-/// Connections served at once; more wait in the kernel's queue.
+/// Connections that are open at once.
 const MAX_CONNECTIONS: usize = 64;
 /// Requests carry nothing but headers.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
@@ -77,36 +95,67 @@ impl Endpoint {
     pub async fn serve(self, telemetry: Telemetry, shutdown: impl Future<Output = ()>) {
         let Self { mut listener, deadlines, .. } = self;
         let service = TowerToHyperService::new(router(telemetry));
-        let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        let mut connections = JoinSet::new();
+        let mut connections = Connections::default();
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
-            let next = async {
-                let slot = slots.clone().acquire_owned().await;
-                // The listener logs and retries errors of `accept` by itself.
-                let (stream, _peer) = Listener::accept(&mut listener).await;
-                (slot, stream)
-            };
-            let (slot, stream) = tokio::select! {
+            let (stream, _peer) = tokio::select! {
                 () = &mut shutdown => break,
-                accepted = next => accepted,
+                // The listener logs and retries errors of `accept` by itself.
+                accepted = Listener::accept(&mut listener) => accepted,
             };
+            let (service, asked) = (service.clone(), Arc::new(AtomicBool::new(false)));
+            let has_asked = Arc::clone(&asked);
+            let answering = service_fn(move |request| {
+                asked.store(true, Ordering::Relaxed);
+                service.call(request)
+            });
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(deadlines.header)
                 .max_buf_size(MAX_HEADER_BYTES)
                 .keep_alive(false)
-                .serve_connection(TokioIo::new(stream), service.clone());
-            connections.spawn(async move {
-                let _slot = slot;
+                .serve_connection(TokioIo::new(stream), answering);
+            connections.open(has_asked, async move {
                 // A peer that went away or was too slow is no news to anyone.
                 let _ = timeout(deadlines.connection, connection).await;
             });
-            while connections.try_join_next().is_some() {}
+            // Whoever sent a request along is heard before many that say nothing take its place.
+            yield_now().await;
         }
         drop(listener);
-        let drained = async { while connections.join_next().await.is_some() {} };
+        let drained = async { while connections.tasks.join_next().await.is_some() {} };
         let _ = timeout(deadlines.drain, drained).await;
+    }
+}
+
+/// The connections that are open.
+#[derive(Default)]
+struct Connections {
+    tasks: JoinSet<()>,
+    /// The oldest first.
+    peers: VecDeque<Peer>,
+}
+
+/// One of them.
+struct Peer {
+    /// Whether its request has arrived.
+    has_asked: Arc<AtomicBool>,
+    task: AbortHandle,
+}
+
+impl Connections {
+    /// One more. Where there are too many, the oldest without a request is closed, else the oldest.
+    fn open(&mut self, has_asked: Arc<AtomicBool>, connection: impl Future<Output = ()> + Send + 'static) {
+        while self.tasks.try_join_next().is_some() {}
+        self.peers.retain(|peer| !peer.task.is_finished());
+        if self.peers.len() >= MAX_CONNECTIONS {
+            let silent = self.peers.iter().position(|peer| !peer.has_asked.load(Ordering::Relaxed));
+            if let Some(peer) = self.peers.remove(silent.unwrap_or(0)) {
+                peer.task.abort();
+            }
+        }
+        let task = self.tasks.spawn(connection);
+        self.peers.push_back(Peer { has_asked, task });
     }
 }
 

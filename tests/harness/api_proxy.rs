@@ -63,6 +63,9 @@ impl Drop for ApiProxy {
     }
 }
 
+/// How connections are served.
+type Http = auto::Builder<TokioExecutor>;
+
 /// What all connections share.
 struct Desk {
     server: Client,
@@ -86,8 +89,8 @@ struct Answer {
 
 impl ApiProxy {
     /// Starts one before the API server that a kubeconfig names. Whoever asks shows a token of their own, in one of
-    /// these protocols (of TLS' ALPN).
-    pub async fn start(kubeconfig: &Path, protocols: &[&str]) -> Outcome<Self> {
+    /// these protocols (of TLS' ALPN). So many requests at once may share a connection of HTTP/2.
+    pub async fn start(kubeconfig: &Path, protocols: &[&str], sharing: u32) -> Outcome<Self> {
         let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
         let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
         config.auth_info = AuthInfo::default();
@@ -98,7 +101,10 @@ impl ApiProxy {
         let address = listener.local_addr()?;
         let mut tls = ServerConfig::clone(identity.acceptor.config());
         tls.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
-        let task = tokio::spawn(serve(listener, TlsAcceptor::from(Arc::new(tls)), Arc::clone(&desk))).abort_handle();
+        let mut http = auto::Builder::new(TokioExecutor::new());
+        http.http2().max_concurrent_streams(sharing);
+        let serving = serve(listener, TlsAcceptor::from(Arc::new(tls)), http, Arc::clone(&desk));
+        let task = tokio::spawn(serving).abort_handle();
         Ok(Self { address, ca_pem: identity.ca_pem, desk, task })
     }
 
@@ -257,21 +263,21 @@ impl fmt::Display for Cut {
 impl std::error::Error for Cut {}
 
 /// Serves until it is dropped; then all connections end.
-async fn serve(listener: TcpListener, tls: TlsAcceptor, desk: Arc<Desk>) -> Infallible {
+async fn serve(listener: TcpListener, tls: TlsAcceptor, http: Http, desk: Arc<Desk>) -> Infallible {
     let mut connections = JoinSet::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
         while connections.try_join_next().is_some() {}
-        connections.spawn(connection(stream, tls.clone(), Arc::clone(&desk)));
+        connections.spawn(connection(stream, tls.clone(), http.clone(), Arc::clone(&desk)));
     }
 }
 
-async fn connection(stream: TcpStream, tls: TlsAcceptor, desk: Arc<Desk>) {
+async fn connection(stream: TcpStream, tls: TlsAcceptor, http: Http, desk: Arc<Desk>) {
     if let Ok(stream) = tls.accept(stream).await {
         let (number, is_dead) = desk.another_connection();
         let service = service_fn(move |request| Arc::clone(&desk).answer(number, request));
         // Broken connections are everyday work here.
         let line = TokioIo::new(Line::new(stream, is_dead));
-        let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(line, service).await;
+        let _ = http.serve_connection(line, service).await;
     }
 }

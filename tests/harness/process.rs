@@ -12,7 +12,10 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use tokio::process::{Child, Command};
+use tokio::{
+    net::TcpStream,
+    process::{Child, Command},
+};
 
 use super::outcome::Outcome;
 
@@ -90,6 +93,11 @@ impl OperatorProcess {
             .spawn()
             .map_err(|error| format!("start {}: {error}", program.display()))?;
         Ok(Self { child, log: log.to_owned(), log_begins, http: None })
+    }
+
+    /// Opens a connection to its endpoint, and says nothing.
+    pub async fn hang_on(&self) -> Outcome<TcpStream> {
+        Ok(TcpStream::connect(self.http.as_deref().ok_or("the operator did not say where it listens")?).await?)
     }
 
     /// Asks the operator's endpoint: status and body.

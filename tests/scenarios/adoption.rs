@@ -17,6 +17,7 @@ const LISTING: &str = "user/{u}/oauth-client";
 pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
     scenarios!(stage, "adoption":
         the_client_of_the_portal_is_adopted_with_its_credentials_and_its_urls,
+        a_client_id_that_no_status_can_hold_is_published_all_the_same,
         a_listing_that_fails_is_no_empty_one,
         the_policy_never_leaves_an_existing_client_alone,
         of_several_clients_none_is_guessed,
@@ -46,6 +47,24 @@ async fn the_client_of_the_portal_is_adopted_with_its_credentials_and_its_urls(w
     ensure(published.get("client_secret") == Some(&secret), || "the client secret is another one".to_owned())?;
     let told = world.event("my-app", "ClientAdopted").await?;
     ensure(told.note.contains(&client_id), || format!("the Event does not name the client: {}", told.note))
+}
+
+/// What is too long for the definition is not shown: the API server would refuse the whole status.
+async fn a_client_id_that_no_status_can_hold_is_published_all_the_same(world: Arc<World>) -> Outcome {
+    let user = world.user().await?;
+    let long = "c".repeat(600);
+    let id = world.sandbox.with(|bank| {
+        let id = bank.create_by_hand(user.id, Some("Portal App"), &[FOREIGN]);
+        bank.clients.iter_mut().filter(|client| client.id == id).for_each(|client| client.client_id.clone_from(&long));
+        id
+    });
+    world.start_operator().await?;
+
+    let object = world.apply_ready(&world.manifest("my-app", &json!({}))).await?;
+
+    ensure_eq(&object["status"]["clientId"], &json!(null), "what the status shows of it")?;
+    ensure_eq(&object["status"]["oauthClientId"], &json!(id), "the client's number")?;
+    ensure_eq(world.secret("my-app").await?.get("client_id"), Some(&long), "client_id")
 }
 
 /// However the listing fails, it does not say that there is no client (D4, S1, F22).

@@ -3,13 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use bunq_oauth_operator::bunq::{HttpOptions, HttpTransport, LimitMode};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
-use testbed::harness::{
-    Outcome, TestClock, World, ensure, ensure_eq,
-    windows::ensure_every_window_was_kept,
-    world::{Seams, condition, is_ready},
+use testbed::{
+    harness::{
+        Outcome, TestClock, World, ensure, ensure_eq,
+        windows::ensure_every_window_was_kept,
+        world::{Seams, condition, is_ready},
+    },
+    sandbox::{Fault, FaultKind},
 };
 
 use crate::stage::{Stage, report, scenarios};
@@ -20,10 +23,15 @@ const STEPS: [i64; 9] = [1, -1, 24, -24, 0, -24, 24, -1, 0];
 const A_RESYNC: Duration = Duration::from_mins(80);
 const READ: (&str, &str) = ("GET", "user/{u}/oauth-client/{c}");
 const STEP: Duration = Duration::from_secs(5);
+const CREATE: &str = "user/{u}/oauth-client$";
+/// More than a creation in doubt or a key that was refused once has to wait.
+const A_MINUTE: Duration = Duration::from_secs(65);
+const MINUTES: u32 = 4;
 
 pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
     scenarios!(stage, "clock_steps":
         a_wall_clock_that_steps_by_hours_and_days_costs_a_look_and_changes_nothing,
+        what_was_written_while_the_clock_was_a_day_ahead_holds_nobody_once_it_is_right,
         a_clock_that_runs_too_fast_keeps_the_banks_windows,
         a_clock_that_runs_too_slow_only_delays,
     )
@@ -68,6 +76,40 @@ async fn a_wall_clock_that_steps_by_hours_and_days_costs_a_look_and_changes_noth
         "after nine steps of the wall clock: {looks} looks, version {before} → {}",
         object["metadata"]["resourceVersion"]
     ));
+    operator.stop().await
+}
+
+/// F37, D7: a refused key, a creation in doubt, and the attempt that a status announces.
+async fn what_was_written_while_the_clock_was_a_day_ahead_holds_nobody_once_it_is_right(world: Arc<World>) -> Outcome {
+    let operator = world.start_in_process().await?;
+    let members = world.crowd(1).await?;
+    world.ready(&members[0].name).await?;
+    operator.settle().await?;
+    operator.mislead(SignedDuration::from_hours(24)).await?;
+
+    let unknown = format!("sandbox_{}", "bad3".repeat(14));
+    world.bench.plant(unknown.clone());
+    world.put_key("key-refused", &unknown).await?;
+    let refused = json!({"credentials": {"apiKeySecretRef": {"name": "key-refused"}}});
+    world.apply_reason(&world.manifest("refused", &refused), "CredentialsRejected").await?;
+    world.sandbox.inject(Fault::new("POST", CREATE, FaultKind::DropBefore));
+    let doubtful = world.join(7).await?;
+    world.until(&doubtful.name, "in doubt", |object| object["status"]["nextAttemptTime"].is_string()).await?;
+    operator.settle().await?;
+    let attempts = world.sandbox.count("POST", "device-server");
+
+    operator.mislead(SignedDuration::ZERO).await?;
+    for _ in 0..MINUTES {
+        operator.let_pass(A_MINUTE).await?;
+    }
+    world.ready(&doubtful.name).await?;
+    world.ensure_one_client_with_its_pair(&doubtful).await?;
+    let again = world.sandbox.count("POST", "device-server") - attempts;
+    ensure(again > 0, || "the refused key was not tried again".to_owned())?;
+    let told = world.object("refused").await?["status"]["nextAttemptTime"].clone();
+    let told: Timestamp = serde_json::from_value(told)?;
+    let wait = told.duration_since(Timestamp::now() + A_MINUTE * MINUTES);
+    ensure(wait <= SignedDuration::from_hours(1), || format!("the next attempt is in {wait:#}"))?;
     operator.stop().await
 }
 

@@ -1,15 +1,21 @@
 //! What probes and scrapers see.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use libtest_mimic::Trial;
 use serde_json::json;
 use testbed::harness::{Outcome, World, ensure, ensure_eq};
 
-use crate::stage::{Stage, scenarios};
+use crate::stage::{Stage, report, scenarios};
 
 pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
-    scenarios!(stage, "http": probes_answer_and_metrics_count_what_happened)
+    scenarios!(stage, "http":
+        probes_answer_and_metrics_count_what_happened,
+        four_hundred_idle_connections_cost_a_probe_nothing,
+    )
 }
 
 async fn probes_answer_and_metrics_count_what_happened(world: Arc<World>) -> Outcome {
@@ -35,4 +41,22 @@ async fn probes_answer_and_metrics_count_what_happened(world: Arc<World>) -> Out
         line.starts_with("bunq_api_requests_total{") && line.contains("POST") && line.contains("oauth-client\"")
     });
     ensure(created.is_some_and(|line| line.ends_with(" 1")), || format!("no created client is counted: {created:?}"))
+}
+
+async fn four_hundred_idle_connections_cost_a_probe_nothing(world: Arc<World>) -> Outcome {
+    world.start_operator().await?;
+    let mut idle = Vec::new();
+    for _ in 0..400 {
+        idle.push(world.hang_on_operator().await?);
+    }
+    let mut slowest = Duration::ZERO;
+    for _ in 0..20 {
+        for probe in ["livez", "readyz"] {
+            let since = Instant::now();
+            ensure_eq(world.ask_operator(probe).await?, (200, "ok\n".to_owned()), probe)?;
+            slowest = slowest.max(since.elapsed());
+        }
+    }
+    report(&format!("beside 400 idle connections a probe is answered after {slowest:?} at most"));
+    ensure(slowest < Duration::from_millis(100), || format!("a probe was answered after {slowest:?}"))
 }

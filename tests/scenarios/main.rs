@@ -40,6 +40,7 @@ mod logs;
 mod monitoring;
 mod namespaces;
 mod newcomers;
+mod newer_versions;
 mod older_rules;
 mod outage;
 mod output;
@@ -124,6 +125,7 @@ fn scenarios(stage: &Stage) -> Vec<Trial> {
         namespaces::trials,
         lists::trials,
         newcomers::trials,
+        newer_versions::trials,
         output::trials,
         kubectl::trials,
         requests::trials,

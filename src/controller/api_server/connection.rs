@@ -9,7 +9,7 @@ use hyper_util::{
         Builder,
         connect::{Connection, HttpConnector},
     },
-    rt::{TokioExecutor, TokioTimer},
+    rt::{TokioExecutor, TokioIo, TokioTimer},
 };
 use kube::{
     Client, Config,
@@ -19,6 +19,7 @@ use kube::{
 use thiserror::Error;
 use tower::{BoxError, ServiceBuilder, ServiceExt, timeout::TimeoutLayer};
 
+use super::settings;
 use crate::telemetry::{self, CountRequests, Telemetry, trace::ApiServerSpans};
 
 /// For the connection itself: the API server is near.
@@ -106,8 +107,8 @@ impl ApiServer {
         &self.client
     }
 
-    /// A client whose requests share a connection of their own, where the server lets them.
-    pub(crate) async fn multiplexed(&self) -> Option<Client> {
+    /// A client whose requests share a connection of their own, where the server lets them, and how many may.
+    pub(crate) async fn multiplexed(&self) -> Option<(Client, usize)> {
         let multiplexed = self.multiplexed.as_ref()?;
         match multiplexed.client().await {
             Ok(client) => client,
@@ -135,11 +136,8 @@ struct Multiplexed {
 
 impl Multiplexed {
     /// None if the server speaks HTTP/1 only, as one before the API server may.
-    async fn client(&self) -> Result<Option<Client>, BoxError> {
-        let greeted = self.connector.clone().oneshot(self.config.cluster_url.clone());
-        if !tokio::time::timeout(CONNECT, greeted).await??.connected().is_negotiated_h2() {
-            return Ok(None);
-        }
+    async fn client(&self) -> Result<Option<(Client, usize)>, BoxError> {
+        let Some(most) = tokio::time::timeout(CONNECT, self.most_streams()).await?? else { return Ok(None) };
         let mut http = Builder::new(TokioExecutor::new());
         // Known beforehand, so that requests that begin together do not open a connection each to find out.
         http.http2_only(true)
@@ -148,7 +146,15 @@ impl Multiplexed {
             .http2_keep_alive_timeout(PING_ANSWERED_WITHIN)
             .http2_initial_stream_window_size(STREAM_WINDOW)
             .http2_initial_connection_window_size(CONNECTION_WINDOW);
-        Ok(Some(client(&self.config, &self.layers, &http, self.connector.clone())?))
+        Ok(Some((client(&self.config, &self.layers, &http, self.connector.clone())?, most)))
+    }
+
+    async fn most_streams(&self) -> Result<Option<usize>, BoxError> {
+        let greeted = self.connector.clone().oneshot(self.config.cluster_url.clone()).await?;
+        if !greeted.connected().is_negotiated_h2() {
+            return Ok(None);
+        }
+        Ok(Some(settings::most_streams(TokioIo::new(greeted)).await?))
     }
 }
 

@@ -8,13 +8,21 @@ use tokio::sync::Mutex;
 
 use super::connection::ApiServer;
 
-/// Watches of one connection. API servers let a hundred requests share one; those between may let fewer.
+/// Watches of one connection, at most. API servers let a hundred requests share one; they and those between may be
+/// told to let fewer (`--http2-max-streams-per-connection`).
 const WATCHES: usize = 32;
 
 /// Connections for watches.
 pub(crate) struct Lanes {
     server: ApiServer,
-    lanes: Mutex<Vec<Weak<Client>>>,
+    lanes: Mutex<Vec<Lane>>,
+}
+
+/// One of them.
+struct Lane {
+    client: Weak<Client>,
+    /// How many watches it takes.
+    most: usize,
 }
 
 impl Lanes {
@@ -25,16 +33,16 @@ impl Lanes {
     /// The client for one more watch. Its place is taken for as long as the client is held.
     pub(crate) async fn place(&self) -> Arc<Client> {
         let mut lanes = self.lanes.lock().await;
-        lanes.retain(|lane| lane.strong_count() > 0);
-        let free = lanes.iter().find(|lane| lane.strong_count() < WATCHES).and_then(Weak::upgrade);
-        if let Some(lane) = free {
-            return lane;
+        lanes.retain(|lane| lane.client.strong_count() > 0);
+        let free = lanes.iter().find(|lane| lane.client.strong_count() < lane.most);
+        if let Some(client) = free.and_then(|lane| lane.client.upgrade()) {
+            return client;
         }
-        let Some(client) = self.server.multiplexed().await else {
+        let Some((client, most)) = self.server.multiplexed().await else {
             return Arc::new(self.server.client().clone());
         };
-        let lane = Arc::new(client);
-        lanes.push(Arc::downgrade(&lane));
-        lane
+        let client = Arc::new(client);
+        lanes.push(Lane { client: Arc::downgrade(&client), most: most.min(WATCHES) });
+        client
     }
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `connection` | the connections that calls go by |
 //! | `lanes` | connections that watches share |
+//! | `settings` | how many requests a server lets share a connection |
 //! | `call` | every call by name, its deadline, and how it fails |
 //! | `pages` | lists in small pages |
 //! | `watch` | how a watch begins, and its pauses |
@@ -14,6 +15,7 @@ mod connection;
 mod lanes;
 mod pages;
 mod served;
+mod settings;
 mod watch;
 
 pub use call::KubeCall;

@@ -11,6 +11,7 @@ use crate::{
         api_server::CallError,
         context::{ContextStore, Stored, stored},
     },
+    times::Times,
 };
 
 /// Since when this process is at work, and whether it knows what an earlier one left of the windows.
@@ -66,7 +67,11 @@ async fn follow(
     let mut pages = contexts.all();
     while let Some(page) = pages.next().await? {
         for secret in page {
-            let next_session = next_session_after(&stored::from_secret(&secret), began, clock);
+            // One that cannot be read tells nothing, as one without a session.
+            let mut found = stored::from_secret(&secret).unwrap_or_default();
+            // No stored time makes anybody wait longer: a clock may have been wrong when it was written.
+            found.correct(&mut Times::read_at(clock.now()));
+            let next_session = next_session_after(&found, began, clock);
             let last = next_sessions.entry(stored::environment(&secret)).or_insert(next_session);
             *last = next_session.max(*last);
         }
@@ -86,9 +91,7 @@ fn next_session_after(stored: &Stored, began: Duration, clock: &SharedClock) -> 
     let now = clock.now();
     let known = stored.context.session_at(now).and(stored.context.last_session_at);
     known.map_or(began + SESSION_WINDOW, |opened| {
-        // No stored time makes anybody wait longer: a clock may have been wrong when it was written.
-        let age = now.duration_since(opened);
-        let age = if age.is_negative() { Duration::ZERO } else { age.unsigned_abs() };
+        let age = now.duration_since(opened).unsigned_abs();
         clock.monotonic() + SESSION_WINDOW.saturating_sub(age)
     })
 }

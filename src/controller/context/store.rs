@@ -22,6 +22,7 @@ use crate::{
         labels,
         stop::Stop,
     },
+    times::Times,
 };
 
 /// Contexts hold keys: never many of them in memory at once. One that was dropped is read again.
@@ -99,27 +100,29 @@ impl ContextStore {
         format!("{}/{name}", self.namespace)
     }
 
-    /// Reads the Secret unless memory is as good.
-    pub(crate) async fn load(&self, entry: &mut Entry) -> Result<(), CallError> {
-        if entry.loaded {
-            return Ok(());
+    /// Reads the Secret unless memory is as good. A time that cannot be true is written down anew.
+    pub(crate) async fn load(&self, entry: &mut Entry, now: Timestamp) -> Result<(), Stop> {
+        if !entry.loaded {
+            let name = || self.locate(&entry.name);
+            let secret = absent(call(KubeCall::ReadContext, name, self.api.get(&entry.name)).await)?;
+            entry.take_in(secret.as_ref())?;
         }
-        let name = || self.locate(&entry.name);
-        let secret = absent(call(KubeCall::ReadContext, name, self.api.get(&entry.name)).await)?;
-        entry.take_in(secret.as_ref());
+        let mut times = Times::read_at(now);
+        entry.stored.correct(&mut times);
+        entry.dirty |= times.were_wrong();
         Ok(())
     }
 
     /// The same for an object that is new: where no context of this name was listed, none is read. If there is
     /// one by now, the attempt to create it says so, and the next pass reads it.
-    pub(crate) async fn load_for_newcomer(&self, entry: &mut Entry) -> Result<(), CallError> {
+    pub(crate) async fn load_for_newcomer(&self, entry: &mut Entry, now: Timestamp) -> Result<(), Stop> {
         let is_unheard_of = || {
             self.with_listed(|listed| listed.as_ref().is_some_and(|names| !names.contains(&ContextId::of(&entry.name))))
         };
         if !entry.loaded && is_unheard_of() {
-            entry.take_in(None);
+            entry.take_in(None)?;
         }
-        self.load(entry).await
+        self.load(entry, now).await
     }
 
     fn with_listed<T>(&self, look: impl FnOnce(&mut Option<HashSet<ContextId>>) -> T) -> T {
@@ -283,14 +286,15 @@ impl Entry {
         }
     }
 
-    /// Goes by what is stored from now on.
-    fn take_in(&mut self, secret: Option<&Secret>) {
+    /// Goes by what is stored from now on. Over what cannot be read nothing is written either.
+    fn take_in(&mut self, secret: Option<&Secret>) -> Result<(), Stop> {
+        self.dirty = false;
+        self.stored = secret.map(stored::from_secret).transpose()?.unwrap_or_default();
         self.resource_version = secret.and_then(|secret| secret.metadata.resource_version.clone());
         self.known = secret.map(stored::fingerprint);
-        self.stored = secret.map(stored::from_secret).unwrap_or_default();
         self.keys = None;
-        self.dirty = false;
         self.loaded = true;
+        Ok(())
     }
 
     /// The parsed keys of the stored context.

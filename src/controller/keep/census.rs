@@ -15,6 +15,7 @@ use crate::{
         manifests::{Manifest, Memories, Objects, Shown},
     },
     telemetry::metrics::{ClientCensus, Metrics},
+    times::Times,
 };
 
 const EVERY: Duration = Duration::from_secs(15);
@@ -79,8 +80,9 @@ impl Census {
     /// The status tells the time once a day only, so that objects at rest do not move; memory knows better.
     fn age(&self, object: &Manifest, now: Timestamp) -> Option<Duration> {
         let remembered = self.memories.verified_at(&object.uid()?);
-        let age = now.duration_since(remembered.or_else(|| object.verified_at())?);
-        Some(if age.is_negative() { Duration::ZERO } else { age.unsigned_abs() })
+        let mut verified = remembered.or_else(|| object.verified_at())?;
+        Times::read_at(now).past(&mut verified);
+        Some(now.duration_since(verified).unsigned_abs())
     }
 }
 

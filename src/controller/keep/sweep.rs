@@ -15,7 +15,7 @@ use crate::{
     bunq::Auditor,
     clock::{self, SharedClock},
     controller::{
-        claim::{Claim, Claims, readable},
+        claim::{Claim, Claims, context_of, readable},
         context::{ContextId, ContextStore},
         lead::Leadership,
         manifests::{Manifest, Memories, Objects, SecretWatches},
@@ -24,6 +24,7 @@ use crate::{
         tell::Author,
     },
     telemetry,
+    times::Times,
 };
 
 const EVERY: Duration = Duration::from_mins(5);
@@ -125,6 +126,9 @@ impl Sweeper {
     async fn sweep_claims(&self, swept: &mut Swept) -> Result<(), Stop> {
         let mut claims = self.claims.all();
         while let Some(page) = claims.next().await? {
+            // Of one that cannot be read the context stays, too.
+            let unread = page.iter().filter(|map| Claim::read(map).is_err()).filter_map(context_of);
+            swept.contexts.extend(unread.map(ContextId::of));
             for claim in readable(&page) {
                 let stays = match self.sweep_claim(&claim).await {
                     Ok(Tenure::Held) => true,
@@ -154,7 +158,7 @@ impl Sweeper {
         if !self.is_abandoned(claim).await? {
             return Ok(Tenure::Held);
         }
-        if self.is_in_doubt(claim) {
+        if self.is_in_doubt(claim).await? {
             return Ok(Tenure::Abandoned);
         }
         self.claims.free(claim).await.map(|()| Tenure::Freed)
@@ -169,9 +173,14 @@ impl Sweeper {
         self.claims.is_gone(&claim.owner).await
     }
 
-    fn is_in_doubt(&self, claim: &Claim) -> bool {
-        let sent = claim.journal.create_sent.as_ref();
-        sent.is_some_and(|sent| self.clock.now().duration_since(sent.at) < DOUBT)
+    async fn is_in_doubt(&self, claim: &Claim) -> Result<bool, Stop> {
+        let (now, mut claim) = (self.clock.now(), claim.clone());
+        let mut times = Times::read_at(now);
+        claim.journal.correct(&mut times);
+        if times.were_wrong() {
+            claim = self.claims.store(&claim).await?;
+        }
+        Ok(claim.journal.create_sent.is_some_and(|sent| now.duration_since(sent.at) < DOUBT))
     }
 
     async fn sweep_contexts(

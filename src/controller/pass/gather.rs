@@ -1,6 +1,8 @@
 //! What lies in the tenant's namespace before anybody is asked: the key, the Secrets' versions, and whether all that
 //! may be tried yet.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
@@ -15,7 +17,12 @@ use crate::{
         stop::Stop,
     },
     plan::Desired,
+    times::Times,
 };
+
+/// The longest that a status holds back an attempt. What waits longer is held by whatever counts it: the bank's limits
+/// or the context.
+const LONGEST_BACK_OFF: Duration = Duration::from_hours(1);
 
 /// The API key, as far as a pass knows it.
 pub(super) enum Key {
@@ -126,10 +133,13 @@ pub(super) struct Attempt {
 }
 
 /// Compares the inputs of this pass with those of the last one, as the status tells them.
-pub(super) fn attempt(object: &BunqOAuthClient, want: &Desired, inputs: &str) -> Attempt {
+pub(super) fn attempt(object: &BunqOAuthClient, want: &Desired, inputs: &str, now: Timestamp) -> Attempt {
     let status = object.status.as_ref();
     let is_same = status.is_some_and(|status| status.attempted_inputs.as_deref() == Some(inputs));
-    let until = status.and_then(|status| status.next_attempt_time.as_ref()).map(|time| time.0);
+    let mut until = status.and_then(|status| status.next_attempt_time.as_ref()).map(|time| time.0);
+    if let Some(until) = &mut until {
+        Times::read_at(now).due(until, LONGEST_BACK_OFF);
+    }
     let asked = want.cause.requested_at.as_ref();
     let handled = status.and_then(|status| status.last_handled_reconcile_at.as_ref());
     Attempt {
@@ -156,6 +166,8 @@ mod tests {
             pass::translate,
         },
     };
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
     async fn read(answer: (u16, Value)) -> Credentials {
         let client = Scripted::default().client(move |_, _| answer.clone());
@@ -200,10 +212,25 @@ mod tests {
         let status = object.status.insert(BunqOAuthClientStatus::default());
         status.attempted_inputs = Some(same.clone());
         status.next_attempt_time = Some(Time(until));
-        let again = attempt(&object, &want, &same);
+        let again = attempt(&object, &want, &same, NOW);
         assert_eq!(again, Attempt { priority: Priority::Resync, is_asked: false, backs_off_until: Some(until) });
-        let edited = attempt(&object, &want, &inputs(&want, "s1/8", None));
+        let edited = attempt(&object, &want, &inputs(&want, "s1/8", None), NOW);
         assert_eq!((edited.priority, edited.backs_off_until), (Priority::Change, None));
+    }
+
+    #[test]
+    fn a_status_whose_next_attempt_lies_too_far_ahead_holds_nothing_back() {
+        let mut object = manifest(&json!({}));
+        let want = translate::desired(&object, "");
+        let status = object.status.insert(BunqOAuthClientStatus::default());
+        status.attempted_inputs = Some(String::new());
+        let mut until = |hours| {
+            let until = NOW + Duration::from_hours(hours);
+            object.status.as_mut().unwrap().next_attempt_time = Some(Time(until));
+            attempt(&object, &want, "", NOW).backs_off_until
+        };
+        assert_eq!(until(1), Some(NOW + Duration::from_hours(1)));
+        assert_eq!(until(24), Some(NOW), "a clock was a day ahead");
     }
 
     #[test]
@@ -211,10 +238,10 @@ mod tests {
         let mut object = manifest(&json!({}));
         let mut want = translate::desired(&object, "");
         want.cause.requested_at = Some("now".to_owned());
-        assert!(attempt(&object, &want, "").is_asked);
+        assert!(attempt(&object, &want, "", NOW).is_asked);
         object.status.insert(BunqOAuthClientStatus::default()).last_handled_reconcile_at = Some("now".to_owned());
-        assert!(!attempt(&object, &want, "").is_asked);
+        assert!(!attempt(&object, &want, "", NOW).is_asked);
         want.deleting = true;
-        assert_eq!(attempt(&object, &want, "").priority, Priority::Deletion);
+        assert_eq!(attempt(&object, &want, "", NOW).priority, Priority::Deletion);
     }
 }

@@ -26,6 +26,7 @@ use crate::{
         tell::Author,
     },
     plan::{self, Action, Desired, Learned, Missed, Mutation, Observed, Seen, Step, Verdict, action::News},
+    times::Times,
 };
 
 /// Actions in one pass, at most: far more than any path through the rules needs.
@@ -183,7 +184,7 @@ impl Pass {
     }
 
     fn respect_backoff(&mut self) -> Result<(), Stop> {
-        let attempt = gather::attempt(&self.object, &self.want, &self.inputs());
+        let attempt = gather::attempt(&self.object, &self.want, &self.inputs(), self.parts.clock.now());
         self.talk.caller.priority = attempt.priority;
         self.talk.caller.is_asked = attempt.is_asked;
         let is_released = self.parts.memories.of(&self.talk.caller.uid, |memory| std::mem::take(&mut memory.released));
@@ -198,6 +199,8 @@ impl Pass {
         let claim = whose::claim(&self.object, &self.want, &mut self.talk, claims, objects).await?;
         if let Some(claim) = &claim {
             self.seen.journal = claim.journal.clone();
+            // What differs from what is stored is written down, times that cannot be true included.
+            self.seen.journal.correct(&mut Times::read_at(self.parts.clock.now()));
             self.seen.stored = claim.journal.clone();
             self.seen.remembered = whose::remembered(&self.object, claim);
         }

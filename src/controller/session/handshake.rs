@@ -1,7 +1,7 @@
 //! From an API key to a session, one step at a time, each written down before the next (D7,
 //! protocol §8).
 
-use std::{net::Ipv4Addr, sync::Arc};
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -46,6 +46,8 @@ pub(super) struct Handshake<'a> {
     pub(super) entry: &'a mut Entry,
     pub(super) key: &'a ApiKey,
     pub(super) caller: &'a Caller,
+    /// Whether the installation was made just now.
+    pub(super) is_fresh: bool,
 }
 
 impl Handshake<'_> {
@@ -53,13 +55,14 @@ impl Handshake<'_> {
         let Means { contexts, gate, duty, clock, .. } = self.means;
         contexts.use_now(&self.entry.name, clock.now());
         if self.caller.is_newcomer {
-            contexts.load_for_newcomer(self.entry).await?;
+            contexts.load_for_newcomer(self.entry, clock.now()).await?;
         } else {
-            contexts.load(self.entry).await?;
+            contexts.load(self.entry, clock.now()).await?;
         }
         // What could not be written down last time: the next step waits for it.
         contexts.save(self.entry).await?;
         refusal::await_turn(self.entry, self.caller, clock.now())?;
+        self.await_installation()?;
         // Before this process writes a context of its own: it would be taken for an earlier one's.
         gate.follow_earlier_process().await?;
         loop {
@@ -110,6 +113,7 @@ impl Handshake<'_> {
             server_key_pem: reply.value.server_key.as_pem().to_owned(),
         });
         self.entry.keys = None;
+        self.is_fresh = true;
         self.write_down().await
     }
 
@@ -124,8 +128,7 @@ impl Handshake<'_> {
         let device = match gate.call(turn, call).await {
             Ok(reply) => DeviceRecord::Registered(reply.value.0),
             Err(Stop::Bank { source }) if source.class() == Class::DeviceExists => DeviceRecord::Existing,
-            // The bank knows the installation no more: it may have been reset.
-            Err(Stop::Bank { source }) if source.class() == Class::Session => return self.install_again(),
+            Err(Stop::Bank { source }) if source.class() == Class::Session => return self.disowned(),
             Err(stop) => return Err(self.refused(stop)),
         };
         self.entry.stored.context.device = Some(device);
@@ -142,12 +145,12 @@ impl Handshake<'_> {
         let bank = gate.audited_bank(self.entry.environment, &self.caller.auditor);
         let session = match gate.call(turn, bank.open_session(&installed, self.key)).await {
             Ok(reply) => reply.value,
-            Err(Stop::Bank { source }) if matches!(source.class(), Class::UserSessionExists | Class::Session) => {
-                return self.install_again();
-            }
+            Err(Stop::Bank { source }) if source.class() == Class::UserSessionExists => return self.install_again(),
+            Err(Stop::Bank { source }) if source.class() == Class::Session => return self.disowned(),
             Err(stop) => return Err(self.refused(stop)),
         };
         metrics.session_opened(self.entry.environment.as_str());
+        self.entry.stored.awaits_installation = false;
         let now = clock.now();
         self.entry.stored.context.last_session_at = Some(now);
         self.entry.stored.context.session = Some(SessionRecord {
@@ -164,17 +167,37 @@ impl Handshake<'_> {
         self.write_down().await
     }
 
+    /// The bank refuses the installation's token: it may have been reset, and knows the installation no more. One that
+    /// it made just now it does know, so it is the key that it refuses; and a refused key gets one installation a day.
+    fn disowned(&mut self) -> Result<(), Stop> {
+        let now = self.means.clock.now();
+        let stored = &self.entry.stored;
+        let is_spent = !stored.refusals.is_empty() && stored.context.has_reinstalled_within_a_day(now);
+        if self.is_fresh || is_spent {
+            return Err(refusal::note(Refused::Key, self.entry, self.caller, now));
+        }
+        self.install_again()
+    }
+
     /// The installation is of no use any more. At most five times a day (protocol §8).
     fn install_again(&mut self) -> Result<(), Stop> {
         let now = self.means.clock.now();
-        match self.entry.stored.context.begin_reinstallation(now) {
-            Ok(()) => {
-                self.entry.keys = None;
-                self.entry.touch();
-                Ok(())
-            }
-            Err(wait) => Err(Stop::InstalledTooOften { until: now.saturating_add(wait).unwrap_or(Timestamp::MAX) }),
+        let begun = self.entry.stored.context.begin_reinstallation(now);
+        self.entry.stored.awaits_installation = begun.is_err();
+        self.entry.keys = None;
+        self.entry.touch();
+        begun.map_err(|wait| too_often(now, wait))
+    }
+
+    /// While no installation may be made that the bank wants, only a change or a person asks it again.
+    fn await_installation(&self) -> Result<(), Stop> {
+        let (stored, now) = (&self.entry.stored, self.means.clock.now());
+        let wait = bunq::reinstallation_wait(&stored.context.reinstallations, now);
+        let is_resync = self.caller.priority == Priority::Resync && !self.caller.is_asked;
+        if stored.awaits_installation && is_resync && !wait.is_zero() {
+            return Err(too_often(now, wait));
         }
+        Ok(())
     }
 
     /// Best effort: it only makes a later message better.
@@ -230,6 +253,10 @@ impl Handshake<'_> {
     fn located(&self) -> String {
         self.means.contexts.locate(&self.entry.name)
     }
+}
+
+fn too_often(now: Timestamp, wait: Duration) -> Stop {
+    Stop::InstalledTooOften { until: now.saturating_add(wait).unwrap_or(Timestamp::MAX) }
 }
 
 fn installed<'a>(keys: &'a Keys, token: &'a SecretString) -> Result<Installed<'a>, Stop> {

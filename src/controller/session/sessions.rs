@@ -32,7 +32,7 @@ impl Sessions {
         let contexts = &self.means.contexts;
         let entry = contexts.of_key(environment, key).await;
         let mut entry = entry.lock().await;
-        let result = Handshake { means: &self.means, entry: &mut entry, key, caller }.run().await;
+        let result = Handshake { means: &self.means, entry: &mut entry, key, caller, is_fresh: false }.run().await;
         // Parsed keys are large, and at rest one object in a thousand signs anything.
         entry.keys = None;
         // Whatever stopped it, what the bank has answered is not asked for again.
@@ -55,7 +55,7 @@ impl Sessions {
         let Means { contexts, clock, .. } = &self.means;
         let entry = contexts.named(name, environment).await;
         let mut entry = entry.lock().await;
-        contexts.load(&mut entry).await?;
+        contexts.load(&mut entry, clock.now()).await?;
         match bunq::next_step(&entry.stored.context, clock.now()) {
             HandshakeStep::Ready => Login::of(&mut entry, contexts, clock.now()).map(Some),
             HandshakeStep::GenerateKey

@@ -113,6 +113,10 @@ pub(crate) fn of_stop(stop: &Stop, operator_namespace: &str, service_account: &s
             "{}. Nothing is done on a guess. Ask the operator's admins to mend or delete this object in namespace {operator_namespace}.",
             telemetry::chain(stop)
         ),
+        Stop::UnknownFormat { .. } => format!(
+            "{}. A newer version wrote it, and this one writes nothing over it. Ask the operator's admins to run that version again.",
+            telemetry::chain(stop)
+        ),
         Stop::Call(error) if matches!(error.status(), Some(403 | 422)) => {
             let told = telemetry::chain(stop);
             let way_out = way_out_of_refusal(&told);

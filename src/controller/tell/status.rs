@@ -5,9 +5,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
     api::{
-        Binding, BunqOAuthClientStatus, Condition, ConditionStatus, Environment, RedirectUrlStatus, condition::TYPES,
+        self, Binding, BunqOAuthClientStatus, Condition, ConditionStatus, Environment, RedirectUrlStatus,
+        condition::TYPES,
     },
     plan::{Client, ClientStatus, Reason, Urls, Weight},
+    times::Times,
 };
 
 /// `lastVerifiedTime` is written along with another change, or once a day (protocol §9).
@@ -66,14 +68,14 @@ pub(crate) fn next(old: &BunqOAuthClientStatus, report: &Report) -> BunqOAuthCli
     status.user_id = number(found.user_id).or(old.user_id);
     status.oauth_client_id = number(found.oauth_client_id).or(old.oauth_client_id);
     if let Some(client) = &found.client {
-        status.client_id.clone_from(&client.client_id);
+        status.client_id = shown(client.client_id.as_ref(), api::status::MAX_CLIENT_ID);
         status.client_status = Some(word(client.status).to_owned());
         status.redirect_urls = redirect_urls(client, &found.managed_urls);
     }
-    status.bound_ip = found.bound_ip.clone().or_else(|| old.bound_ip.clone());
+    status.bound_ip = shown(found.bound_ip.as_ref(), api::status::MAX_BOUND_IP).or_else(|| old.bound_ip.clone());
     match report.reason {
         Reason::Synced => {
-            status.authorization_url.clone_from(&found.authorization_url);
+            status.authorization_url = shown(found.authorization_url.as_ref(), api::status::MAX_AUTHORIZATION_URL);
             status.binding = found.secret_name.clone().map(|name| Binding { name });
             status.secret_hash.clone_from(&found.secret_hash);
         }
@@ -90,12 +92,19 @@ pub(crate) fn next(old: &BunqOAuthClientStatus, report: &Report) -> BunqOAuthCli
 
 /// Written only along with another change or once a day, so that objects at rest do not move.
 fn verified(old: &BunqOAuthClientStatus, new: &BunqOAuthClientStatus, at: Option<Timestamp>) -> Option<Time> {
-    let (Some(at), Some(Time(before))) = (at, &old.last_verified_time) else {
+    let (Some(at), Some(Time(mut before))) = (at, old.last_verified_time.clone()) else {
         return at.map(Time).or_else(|| old.last_verified_time.clone());
     };
+    let mut times = Times::read_at(at);
+    times.past(&mut before);
     let moved = BunqOAuthClientStatus { last_verified_time: old.last_verified_time.clone(), ..new.clone() } != *old;
-    let is_old = at.duration_since(*before) >= VERIFIED_AGE;
-    Some(if moved || is_old { Time(at) } else { Time(*before) })
+    let is_old = at.duration_since(before) >= VERIFIED_AGE;
+    Some(if moved || is_old || times.were_wrong() { Time(at) } else { Time(before) })
+}
+
+/// A text of the bank's that is too long for the definition is not shown: the whole status would be refused.
+fn shown(text: Option<&String>, longest: usize) -> Option<String> {
+    text.filter(|text| text.chars().count() <= longest).cloned()
 }
 
 /// A number that fits is shown; none of the bank's comes near the limit.
@@ -127,9 +136,9 @@ fn redirect_urls(client: &Client, managed: &[String]) -> Vec<RedirectUrlStatus> 
         Urls::Single(url) => vec![RedirectUrlStatus { url: url.clone(), id: None, managed: is_managed(url) }],
         Urls::NotShown => Vec::new(),
     };
-    urls.retain(|entry| entry.url.len() <= crate::api::status::MAX_REDIRECT_URL);
+    urls.retain(|entry| entry.url.len() <= api::status::MAX_REDIRECT_URL);
     urls.sort_by(|a, b| (&a.url, a.id).cmp(&(&b.url, b.id)));
-    urls.truncate(crate::api::status::MAX_REDIRECT_URLS);
+    urls.truncate(api::status::MAX_REDIRECT_URLS);
     urls
 }
 

@@ -122,6 +122,54 @@ async fn silent_and_slow_peers_are_let_go_and_others_are_served_meanwhile() {
 }
 
 #[tokio::test]
+async fn a_probe_is_answered_at_once_whatever_hangs_on_the_port() {
+    let served = served().await;
+    served.telemetry.readiness.handle("watch").set_ready();
+    let unread = "GET /metrics HTTP/1.1\r\nhost: test\r\n\r\n";
+    for words in ["", "GET /livez HTTP/1.1\r\nhos", unread] {
+        let mut hanging = Vec::new();
+        for _ in 0..400 {
+            let mut peer = TcpStream::connect(served.address).await.unwrap();
+            // One that was closed to make room cannot be written to.
+            let _ = peer.write_all(words.as_bytes()).await;
+            hanging.push(peer);
+        }
+        for path in ["/livez", "/readyz", "/metrics"] {
+            let answered = timeout(Duration::from_millis(100), served.get(path)).await;
+            assert_eq!(answered.unwrap_or_else(|_| panic!("{path} is late after {words:?}")).0, 200);
+        }
+    }
+    // Whoever knocks without end is no hindrance either.
+    let address = served.address;
+    let knocking = tokio::spawn(async move {
+        let mut hanging = VecDeque::new();
+        loop {
+            hanging.push_back(TcpStream::connect(address).await.unwrap());
+            hanging.drain(..hanging.len().saturating_sub(2 * MAX_CONNECTIONS));
+        }
+    });
+    for _ in 0..50 {
+        let answered = timeout(Duration::from_millis(100), served.get("/livez")).await;
+        assert_eq!(answered.unwrap(), (200, "ok\n".to_owned()));
+    }
+    knocking.abort();
+}
+
+#[tokio::test]
+async fn a_peer_that_asked_outlives_those_that_say_nothing() {
+    let quiet = || (Arc::new(AtomicBool::new(false)), std::future::pending());
+    let mut connections = Connections::default();
+    connections.open(Arc::new(AtomicBool::new(true)), std::future::pending());
+    for _ in 0..2 * MAX_CONNECTIONS {
+        let (has_asked, connection) = quiet();
+        connections.open(has_asked, connection);
+        yield_now().await;
+    }
+    assert!(!connections.peers[0].task.is_finished(), "who asked is served to the end");
+    assert!(connections.peers.len() <= MAX_CONNECTIONS);
+}
+
+#[tokio::test]
 async fn the_server_ends_when_it_is_told_to() {
     let served = served().await;
     assert_eq!(served.get("/livez").await.0, 200);

@@ -62,7 +62,7 @@ async fn the_network_is_closed_but_for_dns_the_bank_and_the_api_server() {
         let ports = rules.as_array().unwrap().iter().flat_map(|rule| rule["ports"].as_array().unwrap());
         ports.map(|port| format!("{} {}", port["protocol"].as_str().unwrap(), port["port"])).collect()
     };
-    assert_eq!(ports(&open["egress"]), ["UDP 53", "TCP 53", "TCP 443", "TCP 6443"]);
+    assert_eq!(ports(&open["egress"]), ["UDP 53", "TCP 53", "UDP 5353", "TCP 5353", "TCP 443", "TCP 6443"]);
     assert_eq!(ports(&open["ingress"]), ["TCP 8080"]);
     let from = json!([{"namespaceSelector": {"matchLabels": {"bunq-operator.io/metrics": "true"}}}]);
     assert_eq!(open["ingress"][0]["from"], from);

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::net::TcpStream;
+
 use super::World;
 use crate::{
     harness::{
@@ -108,6 +110,12 @@ impl World {
     pub async fn ask_operator_as(&self, path: &str, accept: &str) -> Outcome<(u16, String)> {
         let operator = self.operator.lock().await;
         operator.as_ref().ok_or("no operator runs in this world")?.get_as(path, accept).await
+    }
+
+    /// Opens a connection to the operator's endpoint, and says nothing.
+    pub async fn hang_on_operator(&self) -> Outcome<TcpStream> {
+        let operator = self.operator.lock().await;
+        operator.as_ref().ok_or("no operator runs in this world")?.hang_on().await
     }
 
     /// How many passes the running operator has ended, of whatever manifest.

@@ -5,15 +5,23 @@ use kube::Client;
 use super::World;
 use crate::harness::{api_proxy::ApiProxy, outcome::Outcome, process::OperatorProcess};
 
+/// Requests that an API server lets share a connection.
+const SHARING: u32 = 100;
+
 impl World {
     /// A proxy before the API server, which speaks as it does.
     pub async fn proxy(&self) -> Outcome<ApiProxy> {
-        ApiProxy::start(&self.kubeconfig, &["h2", "http/1.1"]).await
+        ApiProxy::start(&self.kubeconfig, &["h2", "http/1.1"], SHARING).await
+    }
+
+    /// One that lets so many requests share a connection (`--http2-max-streams-per-connection`).
+    pub async fn proxy_sharing(&self, requests: u32) -> Outcome<ApiProxy> {
+        ApiProxy::start(&self.kubeconfig, &["h2", "http/1.1"], requests).await
     }
 
     /// One that speaks HTTP/1 only, as gateways may.
     pub async fn http1_proxy(&self) -> Outcome<ApiProxy> {
-        ApiProxy::start(&self.kubeconfig, &["http/1.1"]).await
+        ApiProxy::start(&self.kubeconfig, &["http/1.1"], SHARING).await
     }
 
     /// Starts the operator as a process that knows the proxy only, and waits until it is ready.

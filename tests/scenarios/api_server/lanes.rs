@@ -29,7 +29,10 @@ const NOTICED: Duration = Duration::from_secs(45);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) fn trials(stage: &Stage) -> Vec<Trial> {
-    let mut trials = scenarios!(stage, "api_server": behind_a_gateway_that_speaks_http_1_only_it_watches_all_the_same);
+    let mut trials = scenarios!(stage, "api_server":
+        behind_a_gateway_that_speaks_http_1_only_it_watches_all_the_same,
+        where_few_requests_may_share_a_connection_the_watches_take_more_of_them,
+    );
     let many = "forty_namespaces_are_watched_by_two_connections_and_a_dead_one_is_noticed";
     trials.push(stage.scenario_within(
         "api_server",
@@ -72,9 +75,10 @@ async fn healed(world: &World, namespace: &str, within: Duration) -> Outcome<Dur
     until_published(&secrets, gone.as_deref(), within).await
 }
 
-async fn forty_namespaces_are_watched_by_two_connections_and_a_dead_one_is_noticed(world: Arc<World>) -> Outcome {
-    let mut namespaces = Vec::with_capacity(NAMESPACES);
-    for number in 0..NAMESPACES {
+/// So many namespaces with a manifest and a user each.
+async fn apply_in(world: &World, namespaces: usize) -> Outcome<Vec<String>> {
+    let mut names = Vec::with_capacity(namespaces);
+    for number in 0..namespaces {
         let namespace = world.another_namespace(&number.to_string()).await?;
         let key = json!({
             "apiVersion": "v1", "kind": "Secret", "metadata": {"name": KEY_SECRET, "namespace": namespace},
@@ -84,14 +88,25 @@ async fn forty_namespaces_are_watched_by_two_connections_and_a_dead_one_is_notic
         let mut manifest = world.manifest("my-app", &json!({}));
         manifest["metadata"]["namespace"] = json!(namespace);
         deployment::apply(&world.admin(), &manifest).await?;
-        namespaces.push(namespace);
+        names.push(namespace);
     }
-    let proxy = world.proxy().await?;
+    Ok(names)
+}
+
+/// Starts the operator, and waits until everything is published.
+async fn start_through(world: &World, proxy: &ApiProxy, namespaces: &[String]) -> Outcome {
     let watched: Vec<&str> = namespaces.iter().flat_map(|namespace| ["--watch-namespace", namespace]).collect();
-    world.start_operator_through_with(&proxy, &watched).await?;
-    for namespace in &namespaces {
+    world.start_operator_through_with(proxy, &watched).await?;
+    for namespace in namespaces {
         until_published(&Api::namespaced(world.admin(), namespace), None, PUBLISHED).await?;
     }
+    Ok(())
+}
+
+async fn forty_namespaces_are_watched_by_two_connections_and_a_dead_one_is_noticed(world: Arc<World>) -> Outcome {
+    let namespaces = apply_in(&world, NAMESPACES).await?;
+    let proxy = world.proxy().await?;
+    start_through(&world, &proxy, &namespaces).await?;
     let lines = proxy.connections(is_watch_of_secrets);
     ensure_eq(lines.len(), 2, "connections for the watches of Secrets")?;
     ensure_eq(proxy.count(|asked| is_watch_of_secrets(asked) && !asked.is_http2), 0, "watches that share none")?;
@@ -109,6 +124,20 @@ async fn forty_namespaces_are_watched_by_two_connections_and_a_dead_one_is_notic
     until("all watches elsewhere", PATIENCE, || namespaces.iter().all(back)).await?;
     ensure_eq(proxy.connections(is_watch_of_secrets).len(), 3, "connections, the lost one and the one in its place")?;
     ensure_eq(world.sandbox.count("POST", CLIENTS), NAMESPACES, "creations")
+}
+
+/// A watch beyond what the server lets share a connection would wait for ever, and nothing would say so.
+async fn where_few_requests_may_share_a_connection_the_watches_take_more_of_them(world: Arc<World>) -> Outcome {
+    let namespaces = apply_in(&world, 14).await?;
+    let proxy = world.proxy_sharing(5).await?;
+    start_through(&world, &proxy, &namespaces).await?;
+    ensure_eq(proxy.connections(is_watch_of_secrets).len(), 3, "connections for the watches of Secrets")?;
+    let mut slowest = Duration::ZERO;
+    for namespace in &namespaces {
+        slowest = slowest.max(healed(&world, namespace, Duration::from_secs(10)).await?);
+    }
+    report(&format!("14 namespaces where five requests share a connection: back after {slowest:?} at most"));
+    Ok(())
 }
 
 async fn behind_a_gateway_that_speaks_http_1_only_it_watches_all_the_same(world: Arc<World>) -> Outcome {

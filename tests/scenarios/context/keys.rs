@@ -9,10 +9,10 @@ use testbed::{
         Outcome, World, ensure, ensure_eq,
         world::{KEY_SECRET, condition},
     },
-    sandbox::{Fault, FaultKind, behaviour::SessionUser},
+    sandbox::{Fault, FaultKind, bank::KeyStatus, behaviour::SessionUser},
 };
 
-use super::{MINUTE, REQUESTED_AT, made, synced};
+use super::{MINUTE, REQUESTED_AT, made, set_keys, synced};
 use crate::stage::{Stage, scenarios};
 
 const SECONDS: Duration = Duration::from_secs(10);
@@ -21,6 +21,7 @@ const CLIENTS: &str = "user/{u}/oauth-client";
 pub(super) fn trials(stage: &Stage) -> Vec<Trial> {
     scenarios!(stage, "context":
         a_new_key_ends_a_back_off_of_an_hour_within_seconds,
+        a_key_whose_device_is_refused_whatever_the_word_for_it_is_a_refused_key,
         edits_of_the_spec_buy_a_refused_key_no_attempt_and_a_person_does,
         a_key_that_changes_in_the_middle_of_a_pass_makes_no_second_client,
         another_key_of_the_same_user_leaves_everything_as_it_is,
@@ -38,6 +39,30 @@ async fn put_unknown_key(world: &World, letters: &str) -> Outcome {
 
 fn attempts(world: &World) -> usize {
     world.sandbox.count("POST", "device-server") + world.sandbox.count("POST", "session-server")
+}
+
+/// S8, S14: the bank knows the installation that it has just made, so the fault is not there.
+async fn a_key_whose_device_is_refused_whatever_the_word_for_it_is_a_refused_key(world: Arc<World>) -> Outcome {
+    let user = world.user().await?;
+    set_keys(&world, &user, KeyStatus::PendingFirstUse);
+    for status in [401, 403] {
+        let refusal = FaultKind::Status(status, "Insufficient authorisation.".to_owned());
+        world.sandbox.inject(Fault::new("POST", "device-server", refusal).times(8));
+    }
+    let operator = world.start_in_process().await?;
+    world.apply_reason(&world.manifest("my-app", &json!({})), "CredentialsRejected").await?;
+    ensure_eq(made(&world).0, 1, "installations")?;
+    for _ in 0..36 {
+        operator.let_pass(2 * MINUTE).await?;
+    }
+    ensure(attempts(&world) >= 5, || format!("{} attempts: it is not tried hourly", attempts(&world)))?;
+    ensure_eq(made(&world).0, 2, "installations, the one in a day included that a reset of the bank would need")?;
+    world.reason("my-app", "CredentialsRejected").await?;
+
+    world.sandbox.clear_faults();
+    world.annotate("my-app", REQUESTED_AT, "mended").await?;
+    world.ready_within("my-app", SECONDS).await?;
+    operator.stop().await
 }
 
 /// F33, L3: no clock is put forward after the Secret was mended.

@@ -15,12 +15,13 @@ pub(super) type Arrows = &'static [(&'static str, &'static [&'static str])];
 const LAYERS: Arrows = &[
     ("main", &["cli"]),
     ("cli", &["controller", "api", "telemetry", "clock", "bunq"]),
-    ("controller", &["plan", "bunq", "api", "telemetry", "clock"]),
-    ("bunq", &["clock"]),
-    ("plan", &[]),
+    ("controller", &["plan", "bunq", "api", "telemetry", "clock", "times"]),
+    ("bunq", &["clock", "times"]),
+    ("plan", &["times"]),
     ("api", &[]),
     ("telemetry", &[]),
     ("clock", &[]),
+    ("times", &[]),
 ];
 
 /// The layers whose files and folders have arrows of their own.
@@ -43,12 +44,13 @@ const BUNQ: Arrows = &[
 const CONTROLLER: Arrows = &[
     ("config", &[]),
     ("digest", &[]),
+    ("format", &[]),
     ("labels", &[]),
     ("api_server", &[]),
     ("lead", &["api_server"]),
-    ("stop", &["api_server"]),
-    ("context", &["api_server", "stop", "digest", "labels"]),
-    ("claim", &["api_server", "stop", "labels"]),
+    ("stop", &["api_server", "format"]),
+    ("context", &["api_server", "stop", "digest", "labels", "format"]),
+    ("claim", &["api_server", "stop", "labels", "format"]),
     ("manifests", &["api_server"]),
     ("bank", &["api_server", "context", "stop"]),
     ("session", &["bank", "context", "stop", "lead::Duty"]),

@@ -120,3 +120,23 @@ fn another_display_name_at_the_bank_is_told_and_blocks_nothing() {
     assert!(is_true(&status, "Ready"));
     assert_eq!(find(&status, "DisplayNameSynced").unwrap().status, ConditionStatus::False);
 }
+
+#[test]
+fn what_is_too_long_for_the_definition_is_not_shown() {
+    let mut long = report(Reason::Synced, 1_000);
+    let findings = &mut long.findings;
+    findings.client = Some(Client { client_id: Some("c".repeat(513)), ..client() });
+    findings.bound_ip = Some("1".repeat(257));
+    findings.authorization_url = Some("a".repeat(8193));
+    let status = next(&BunqOAuthClientStatus::default(), &long);
+    assert_eq!((status.client_id, status.bound_ip, status.authorization_url), (None, None, None));
+    long.findings.client = Some(Client { client_id: Some("\u{fc}".repeat(512)), ..client() });
+    assert!(next(&BunqOAuthClientStatus::default(), &long).client_id.is_some(), "characters count, not bytes");
+}
+
+#[test]
+fn a_confirmation_from_the_future_is_written_anew() {
+    let before = next(&BunqOAuthClientStatus::default(), &report(Reason::Synced, 90_000));
+    let now = next(&before, &report(Reason::Synced, 1_000));
+    assert_eq!(now.last_verified_time, Some(Time(at(1_000))));
+}
