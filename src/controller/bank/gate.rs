@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::windows::Windows;
 use crate::{
-    bunq::{self, Auditor, Bank, Breaker, Call, Class, Environment, LimitMode, Limiter, Priority},
+    bunq::{self, Asker, Auditor, Bank, Breaker, Call, Class, Environment, LimitMode, Limiter, Priority},
     clock::SharedClock,
     controller::{context::ContextStore, stop::Stop},
     telemetry::metrics::{BankCall, Metrics},
@@ -88,7 +88,7 @@ impl Gate {
     /// Takes a place in the bank's window, or says when to come back; never waits for it (D16).
     pub(crate) async fn take_turn(
         &self,
-        who: &str,
+        asker: Asker<'_>,
         environment: Environment,
         call: Call,
         priority: Priority,
@@ -97,7 +97,7 @@ impl Gate {
             return Err(Stop::Outage);
         }
         self.follow_earlier_process().await?;
-        let wait = self.limiter.reserve(who, environment, call, priority, self.clock.monotonic());
+        let wait = self.limiter.reserve(asker, environment, call, priority, self.clock.monotonic());
         if wait.is_zero() {
             self.metrics.limiter_waited_for(self.limiter.drain_waited());
             // While the bank is away, this makes the call the probe.
@@ -227,7 +227,8 @@ mod tests {
 
     impl World {
         async fn turn(&self) -> Result<Turn, Stop> {
-            self.gate.take_turn("u1", HERE, CALL, Priority::Change).await
+            let asker = Asker { namespace: "shop", user: "u1" };
+            self.gate.take_turn(asker, HERE, CALL, Priority::Change).await
         }
 
         async fn call(&self, answer: Result<(), bunq::Error>) -> Result<(), Stop> {
