@@ -29,6 +29,8 @@ pub(crate) struct Banks {
 pub(crate) struct Turn {
     environment: Environment,
     call: Call,
+    namespace: String,
+    user: String,
 }
 
 /// Told that the bank of an environment is back.
@@ -93,7 +95,7 @@ impl Gate {
         call: Call,
         priority: Priority,
     ) -> Result<Turn, Stop> {
-        if !self.probe_in(environment).is_zero() {
+        if !self.breaker.closed_in(environment, asker, self.clock.monotonic()).is_zero() {
             return Err(Stop::Outage);
         }
         self.follow_earlier_process().await?;
@@ -101,8 +103,11 @@ impl Gate {
         if wait.is_zero() {
             self.metrics.limiter_waited_for(self.limiter.drain_waited());
             // While the bank is away, this makes the call the probe.
-            return match self.breaker.admit(environment, self.clock.monotonic()) {
-                Duration::ZERO => Ok(Turn { environment, call }),
+            return match self.breaker.admit(environment, asker, self.clock.monotonic()) {
+                Duration::ZERO => {
+                    let Asker { namespace, user } = asker;
+                    Ok(Turn { environment, call, namespace: namespace.to_owned(), user: user.to_owned() })
+                }
                 _ => Err(Stop::Outage),
             };
         }
@@ -135,7 +140,8 @@ impl Gate {
         turn: Turn,
         answer: impl Future<Output = Result<T, bunq::Error>>,
     ) -> Result<T, Stop> {
-        let Turn { environment, call } = turn;
+        let Turn { environment, call, namespace, user } = turn;
+        let asker = Asker { namespace: &namespace, user: &user };
         let sent = self.clock.monotonic();
         let result = answer.await;
         if result.as_ref().is_err_and(bunq::Error::is_withheld) {
@@ -143,7 +149,7 @@ impl Gate {
         }
         let failure = result.as_ref().err().map(bunq::Error::class);
         self.count(environment, call, failure, self.clock.monotonic().saturating_sub(sent));
-        if self.breaker.report(environment, failure, self.clock.monotonic()) {
+        if self.breaker.report(environment, asker, call, failure, self.clock.monotonic()) {
             tracing::info!(environment = environment.as_str(), "the bank is back");
             (self.on_return)(environment);
         }
@@ -154,9 +160,9 @@ impl Gate {
         result.map_err(|source| Stop::Bank { source })
     }
 
-    /// How far off the next probe is; zero while the bank is there.
-    pub(crate) fn probe_in(&self, environment: Environment) -> Duration {
-        self.breaker.closed_in(environment, self.clock.monotonic())
+    /// How far off this user's turn is to ask whether the bank is back; zero while it waits for none.
+    pub(crate) fn probe_in(&self, environment: Environment, user: &str) -> Duration {
+        self.breaker.probe_in(environment, user, self.clock.monotonic()).unwrap_or_default()
     }
 
     /// Whether the bank counts as away.
@@ -264,7 +270,7 @@ mod tests {
         }
         assert!(world.gate.is_away(HERE) && !world.gate.is_away(Environment::Production));
         assert!(matches!(world.turn().await, Err(Stop::Outage)));
-        assert_eq!(world.gate.probe_in(HERE), Duration::from_secs(20));
+        assert_eq!(world.gate.probe_in(HERE, "u1"), Duration::from_secs(20));
         world.clock.set(120);
         assert!(world.call(Ok(())).await.is_ok(), "this is the probe");
         world.clock.set(160);

@@ -33,7 +33,7 @@ pub(super) struct Circumstances<'a> {
     pub(super) uid: &'a str,
     pub(super) now: Timestamp,
     pub(super) resync_interval: Duration,
-    /// How far off the next probe of the object's bank is; zero while the bank is there.
+    /// How far off its turn is to ask whether the bank is back; zero while the bank is there.
     pub(super) probe_in: Duration,
     /// When the deletion of the object is given up.
     pub(super) deadline: Option<Timestamp>,
@@ -67,8 +67,10 @@ fn usually_due(end: &End, at: &Circumstances<'_>, memories: &Memories) -> Due {
             after(at.resync_interval.saturating_sub(age.unwrap_or_default()))
         }
         End::Waiting(time, _) => until(*time),
-        // Who failed last asks next whether the bank is back.
-        End::Stop(Stop::Bank { .. }) if !at.probe_in.is_zero() => until_after(at.probe_in),
+        // Everybody asks in turn whether the bank is back.
+        End::Stop(Stop::Bank { .. } | Stop::Outage) if !at.probe_in.is_zero() => {
+            until_after(at.probe_in.min(STALLED.1))
+        }
         End::Stop(stop) => match stop.retry() {
             Retry::OnChange => after(SAFETY_NET),
             Retry::At(time) => until(time),

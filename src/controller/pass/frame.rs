@@ -170,7 +170,11 @@ impl Frame {
             uid: &uid,
             now,
             resync_interval: resync_interval(&pass.object),
-            probe_in: pass.talk.environment.map(|bank| self.parts.gate.probe_in(bank)).unwrap_or_default(),
+            probe_in: pass
+                .talk
+                .environment
+                .map(|bank| self.parts.gate.probe_in(bank, &pass.want.cause.key))
+                .unwrap_or_default(),
             deadline: pass.seen.journal.deletion_deadline().filter(|_| pass.want.deleting),
         };
         let Due { again_in, next_attempt } = due(&end, &circumstances, &self.parts.memories);
