@@ -6,7 +6,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::windows::Windows;
+use super::{doubt::Doubts, windows::Windows};
 use crate::{
     bunq::{self, Asker, Auditor, Bank, Breaker, Call, Class, Environment, LimitMode, Limiter, Priority},
     clock::SharedClock,
@@ -43,6 +43,7 @@ pub(crate) struct Gate {
     breaker: Breaker,
     slots: Semaphore,
     windows: Windows,
+    doubts: Doubts,
     contexts: Arc<ContextStore>,
     clock: SharedClock,
     metrics: Arc<Metrics>,
@@ -68,6 +69,7 @@ impl Gate {
             breaker: Breaker::default(),
             slots: Semaphore::new(BANK_CALLS),
             windows: Windows::new(limits, clock.monotonic()),
+            doubts: Doubts::default(),
             contexts,
             clock,
             metrics,
@@ -124,6 +126,7 @@ impl Gate {
 
     /// Another process was at work until now.
     pub(crate) async fn begin_windows(&self) {
+        self.doubts.forget_all();
         self.windows.begin(self.clock.monotonic()).await;
     }
 
@@ -147,6 +150,7 @@ impl Gate {
         if result.as_ref().is_err_and(bunq::Error::is_withheld) {
             return Err(Stop::Withheld);
         }
+        self.doubts.hear(asker.user, call, result.as_ref().err(), self.clock.monotonic());
         let failure = result.as_ref().err().map(bunq::Error::class);
         self.count(environment, call, failure, self.clock.monotonic().saturating_sub(sent));
         if self.breaker.report(environment, asker, call, failure, self.clock.monotonic()) {
@@ -163,6 +167,11 @@ impl Gate {
     /// How far off this user's turn is to ask whether the bank is back; zero while it waits for none.
     pub(crate) fn probe_in(&self, environment: Environment, user: &str) -> Duration {
         self.breaker.probe_in(environment, user, self.clock.monotonic()).unwrap_or_default()
+    }
+
+    /// For how long the bank's signatures have been wrong in this context.
+    pub(crate) fn doubted_for(&self, context: &str) -> Duration {
+        self.doubts.last_for(context, self.clock.monotonic())
     }
 
     /// Whether the bank counts as away.
@@ -276,6 +285,33 @@ mod tests {
         world.clock.set(160);
         assert!(world.call(Ok(())).await.is_ok());
         assert_eq!(*world.returned.lock().unwrap(), [HERE]);
+    }
+
+    #[tokio::test]
+    async fn signatures_are_wrong_for_as_long_as_no_answer_in_between_was_believed() {
+        let world = world();
+        let unsigned = || bunq::Error::Distrust {
+            call: CALL,
+            status: 200,
+            reason: bunq::Distrust::SignatureWrong,
+            request_id: String::new(),
+            response_id: None,
+        };
+        let hours = |hours: u64| 3600 * hours;
+        for (hour, answer, doubted) in [
+            (0, Err(unsigned()), 0),
+            (1, Err(unsigned()), hours(1)),
+            (2, Ok(()), 0),
+            (3, Err(unsigned()), 0),
+            // It says nothing of signatures.
+            (4, Err(away()), hours(1)),
+            (5, Err(unsigned()), hours(2)),
+        ] {
+            world.clock.set(hours(hour));
+            assert_eq!(world.call(answer).await.is_ok(), hour == 2);
+            assert_eq!(world.gate.doubted_for("u1"), Duration::from_secs(doubted), "hour {hour}");
+            assert_eq!(world.gate.doubted_for("another"), Duration::ZERO);
+        }
     }
 
     #[tokio::test]
