@@ -106,7 +106,7 @@ impl Lane {
         now: Duration,
         window: Window,
     ) -> Duration {
-        self.forget(now, window);
+        self.forget(asker.user, now, window);
         let (arrival, told) = self.queue(asker, priority, now);
         let Some(stand) = self.waiting.get(&arrival).map(|waiter| waiter.stand) else { return Duration::ZERO };
         if let Some(told) = told {
@@ -146,13 +146,14 @@ impl Lane {
         std::mem::take(&mut self.waited)
     }
 
-    /// Old slots, and askers that never came back.
-    fn forget(&mut self, now: Duration, window: Window) {
+    /// Old slots, and askers that never came back. Whoever comes late keeps its place if nobody else came meanwhile.
+    fn forget(&mut self, asker: &str, now: Duration, window: Window) {
         while self.taken.front().is_some_and(|taken| *taken + window.length <= now) {
             self.taken.pop_front();
         }
         while let Some((due, arrival)) = self.appointments.first().copied()
             && due + GRACE < now
+            && self.waiting.get(&arrival).is_none_or(|waiter| *waiter.user != *asker)
         {
             self.appointments.remove(&(due, arrival));
             let user = self.waiting.get(&arrival).map(|waiter| Arc::clone(&waiter.user));

@@ -253,6 +253,8 @@ impl Frame {
                     }
                 }
                 End::Verdict(Verdict::Stalled(_) | Verdict::Released) => memory.verified = None,
+                // It has a place in the bank's queue: what the status said before does not hold it up.
+                End::Stop(Stop::Limit { .. }) => memory.released = true,
                 End::Waiting(..) | End::Stop(_) => {}
             }
         });
