@@ -180,7 +180,7 @@ mod tests {
     fn whoever_waits_for_its_turn_to_ask_whether_the_bank_is_back_comes_then() {
         let waiting = |seconds| Circumstances { probe_in: Duration::from_secs(seconds), ..circumstances() };
         let found = |at: &Circumstances<'_>| due(&End::Stop(Stop::Outage), at, &Memories::default()).again_in;
-        assert_eq!(found(&waiting(60)), Duration::from_secs(60));
+        assert_eq!(found(&waiting(60)), Duration::from_mins(1));
         assert_eq!(found(&waiting(86_400)), STALLED.1);
     }
 
