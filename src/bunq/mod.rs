@@ -54,4 +54,4 @@ pub use ground::{
     HttpTransport, HttpTransportError, KeyError, KeyPair, MAX_BODY, Method, Request, Response, ServerKey,
     SignatureError, Stage, Transport, TransportError, User, UserKind,
 };
-pub use limit::{LimitMode, Limiter, Priority, SESSION_WINDOW};
+pub use limit::{Asker, LimitMode, Limiter, Priority, SESSION_WINDOW};

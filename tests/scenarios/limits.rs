@@ -3,11 +3,17 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bunq_oauth_operator::api::BunqOAuthClient;
 use jiff::SignedDuration;
+use kube::Api;
 use libtest_mimic::Trial;
 use serde_json::json;
 use testbed::{
-    harness::{Outcome, World, ensure, ensure_eq, until, windows::ensure_every_window_was_kept, world::is_ready},
+    harness::{
+        Outcome, World, ensure, ensure_eq, until,
+        windows::ensure_every_window_was_kept,
+        world::{KEY_SECRET, is_ready},
+    },
     sandbox::{Fault, FaultKind},
 };
 
@@ -34,6 +40,7 @@ pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
     trials.extend(scenarios!(stage, "limits":
         a_wall_clock_that_runs_ahead_opens_no_window,
         a_wall_clock_that_was_put_back_delays_no_change,
+        a_late_user_of_another_namespace_waits_for_two_turns_and_not_for_six,
     ));
     trials
 }
@@ -108,6 +115,37 @@ async fn a_wall_clock_that_was_put_back_delays_no_change(world: Arc<World>) -> O
     }
 
     ensure_eq(world.secret(&user.name).await?["redirect_uri"].as_str(), url, "the published redirect URL")?;
+    ensure_every_window_was_kept(&world.sandbox.calls())?;
+    operator.stop().await
+}
+
+/// Six users of one namespace wait for their sessions, and three seconds later comes one of another (L5, protocol §8).
+async fn a_late_user_of_another_namespace_waits_for_two_turns_and_not_for_six(world: Arc<World>) -> Outcome {
+    let namespace = world.another_namespace("late").await?;
+    let operator = world.start_in_process_within_limits_beside(&namespace).await?;
+    world.crowd(6).await?;
+    operator.settle_when("a session", || asked(&world, SESSIONS) == 1).await?;
+    operator.let_pass(Duration::from_secs(3)).await?;
+
+    let user = world.sandbox.new_user();
+    let key = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": KEY_SECRET, "namespace": namespace},
+        "stringData": {"api-key": user.api_key},
+    });
+    world.apply(&key).await?;
+    let mut manifest = world.manifest("late", &json!({}));
+    manifest["metadata"]["namespace"] = json!(namespace);
+    world.apply(&manifest).await?;
+    let late = Api::<BunqOAuthClient>::namespaced(world.admin(), &namespace);
+    let mut steps = 0;
+    while !is_ready(&serde_json::to_value(late.get("late").await?)?) {
+        // Two sessions take 66 s; each step may be noticed late, and the reads wait for little.
+        ensure(steps < 85 / STEP.as_secs(), || format!("it is not Ready after {steps} × {STEP:?}"))?;
+        operator.let_pass(STEP).await?;
+        steps += 1;
+    }
+
+    ensure(ready(&world).await? <= 3, || "the crowd went first".to_owned())?;
     ensure_every_window_was_kept(&world.sandbox.calls())?;
     operator.stop().await
 }

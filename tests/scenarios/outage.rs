@@ -30,6 +30,7 @@ const STORM: usize = 3 + 8;
 pub(crate) fn trials(stage: &Stage) -> Vec<Trial> {
     scenarios!(stage, "outage":
         while_the_bank_is_away_fifty_clients_stay_ready_and_it_is_asked_three_times_a_minute,
+        what_befalls_one_caller_delays_no_other,
         within_the_banks_limits_fifty_clients_come_back_one_after_the_other,
         within_the_banks_limits_five_users_become_ready_one_session_after_the_other,
     )
@@ -79,6 +80,32 @@ async fn within_the_banks_limits_fifty_clients_come_back_one_after_the_other(wor
     ensure_eq(published(&world).await?, before, "what was published, after the outage")?;
     ensure_eq(world.sandbox.calls().len(), CROWD, "calls after the outage")?;
     ensure_every_window_was_kept(&world.sandbox.calls())?;
+    operator.stop().await
+}
+
+/// A user whose reads the bank answers with 500, and a key that a gateway does not let pass: each of them fails on
+/// and on and backs off alone, and a neighbour's change is done at once (L5, protocol §14).
+async fn what_befalls_one_caller_delays_no_other(world: Arc<World>) -> Outcome {
+    let operator = world.start_in_process().await?;
+    let (sick, well) = (world.join(0).await?, world.join(1).await?);
+    for member in [&sick, &well] {
+        world.ready(&member.name).await?;
+    }
+    operator.settle().await?;
+    let broken = Fault::new("GET", "user/{u}/oauth-client", FaultKind::Status(500, "Oops.".to_owned()));
+    world.sandbox.inject(broken.forever().of(sick.user.id));
+    world.sandbox.inject(Fault::new("POST", "device-server", FaultKind::Html(413)).forever());
+    world.join(2).await?;
+    operator.let_pass(A_RESYNC).await?;
+    for _ in 0..10 {
+        operator.let_pass(Duration::from_mins(10)).await?;
+    }
+    ensure_eq(operator.value("bunq_breaker_open{environment=\"Sandbox\"}"), Some(0.0), "the breaker")?;
+
+    let url = "https://myapp.com/elsewhere";
+    world.apply(&world.manifest_of(&well, &json!({"redirectUrl": url}))).await?;
+    operator.settle().await?;
+    ensure_eq(world.secret(&well.name).await?["redirect_uri"].as_str(), url, "what is published, at once")?;
     operator.stop().await
 }
 

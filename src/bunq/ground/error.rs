@@ -79,7 +79,7 @@ pub enum Error {
     /// The installation token has a session of another user: a new installation is due.
     #[error("bunq has a user session already: {0}")]
     UserSessionExists(Answer),
-    /// 429, or 409 in the sandbox.
+    /// A 429, or a 409 in the sandbox, that says so or carries `Retry-After`.
     #[error("bunq throttles for {} s: {answer}", retry_after.as_secs())]
     Throttle {
         /// What the bank said.

@@ -47,12 +47,19 @@ const KNOWN: &[(Call, u16, &str, Class)] = &[
     (Get, 429, "Too many requests. You can do a maximum of 5 calls per 5 second to this endpoint.", throttled(5)),
     (Get, 429, "X calls per 60 seconds", throttled(60)),
     (Get, 429, "maximum of 1 calls per 1 second", throttled(3)),
-    (Get, 429, "per 99999999 seconds", throttled(3600)),
-    (Get, 429, "per 99999999999999999999999 seconds", throttled(3)),
+    (Get, 429, "Too many requests: 3 calls per 99999999 seconds", throttled(3600)),
+    (Get, 429, "Too many requests: 3 calls per 99999999999999999999999 seconds", throttled(3)),
+    // Here the bank may repeat what a tenant chose.
+    (Create, 429, "Too many requests: 3 calls per 99999999 seconds", throttled(60)),
+    (Create, 409, "The name \"Too many requests. 3 calls per 3600 seconds\" is taken.", Class::Refused),
+    (Create, 429, "Not allowed: my app, 3 calls per 3600 seconds", Class::Refused),
     (Get, 429, "Too many requests.", throttled(3)),
     (CreateSession, 429, "Too many requests.", throttled(30)),
     (CreateSession, 429, "a maximum of 1 calls per 30 second", throttled(30)),
-    (Get, 409, "Conflict", throttled(3)),
+    (Get, 409, "Too many requests.", throttled(3)),
+    (Get, 409, "Conflict", Class::Refused),
+    (Create, 409, "You can have one OAuth client at a time.", Class::Refused),
+    (Create, 429, "A maximum of 1 OAuth client is allowed.", Class::Refused),
     (Create, 400, "The request signature is invalid.", Class::Refused),
     (
         Create,
@@ -99,7 +106,7 @@ async fn a_page_of_a_gateway_is_an_outage_whatever_its_status() {
     let html = b"<html><h1>Not here</h1></html>".to_vec();
     let strange =
         [html, Vec::new(), b"{}".to_vec(), b"[]".to_vec(), b"[[]]".to_vec(), b"null".to_vec(), b"\xff".to_vec()];
-    for status in [400, 401, 403, 404, 405, 490, 500, 502, 503] {
+    for status in [400, 401, 403, 404, 405, 409, 429, 490, 500, 502, 503] {
         for body in &strange {
             let error = refused(Call::CreateOauthClient, status, body.clone()).await;
             assert_eq!(error.class(), Class::Unavailable, "{status} {body:?}");
@@ -153,6 +160,21 @@ async fn a_sane_retry_after_is_honoured() {
         let error = make(&world, Call::GetOauthClient).await;
         assert_eq!(error.class(), throttled(seconds), "{header}");
     }
+}
+
+#[tokio::test]
+async fn a_retry_after_throttles_whatever_the_text_says_and_so_does_a_gateways_page() {
+    for body in [refusal("Conflict"), b"<html></html>".to_vec()] {
+        let world = World::new();
+        world.script(move |request| {
+            let mut response = unsigned(request, 409, body);
+            set(&mut response, "retry-after", "7");
+            Ok(response)
+        });
+        assert_eq!(make(&world, Create).await.class(), throttled(7));
+    }
+    let page = b"<html><h1>429 Too Many Requests</h1></html>".to_vec();
+    assert_eq!(refused(Create, 429, page).await.class(), throttled(3));
 }
 
 #[tokio::test]

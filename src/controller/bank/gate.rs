@@ -6,9 +6,9 @@ use std::{future::Future, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::windows::Windows;
+use super::{doubt::Doubts, windows::Windows};
 use crate::{
-    bunq::{self, Auditor, Bank, Breaker, Call, Class, Environment, LimitMode, Limiter, Priority},
+    bunq::{self, Asker, Auditor, Bank, Breaker, Call, Class, Environment, LimitMode, Limiter, Priority},
     clock::SharedClock,
     controller::{context::ContextStore, stop::Stop},
     telemetry::metrics::{BankCall, Metrics},
@@ -29,6 +29,8 @@ pub(crate) struct Banks {
 pub(crate) struct Turn {
     environment: Environment,
     call: Call,
+    namespace: String,
+    user: String,
 }
 
 /// Told that the bank of an environment is back.
@@ -41,6 +43,7 @@ pub(crate) struct Gate {
     breaker: Breaker,
     slots: Semaphore,
     windows: Windows,
+    doubts: Doubts,
     contexts: Arc<ContextStore>,
     clock: SharedClock,
     metrics: Arc<Metrics>,
@@ -66,6 +69,7 @@ impl Gate {
             breaker: Breaker::default(),
             slots: Semaphore::new(BANK_CALLS),
             windows: Windows::new(limits, clock.monotonic()),
+            doubts: Doubts::default(),
             contexts,
             clock,
             metrics,
@@ -88,21 +92,24 @@ impl Gate {
     /// Takes a place in the bank's window, or says when to come back; never waits for it (D16).
     pub(crate) async fn take_turn(
         &self,
-        who: &str,
+        asker: Asker<'_>,
         environment: Environment,
         call: Call,
         priority: Priority,
     ) -> Result<Turn, Stop> {
-        if !self.probe_in(environment).is_zero() {
+        if !self.breaker.closed_in(environment, asker, self.clock.monotonic()).is_zero() {
             return Err(Stop::Outage);
         }
         self.follow_earlier_process().await?;
-        let wait = self.limiter.reserve(who, environment, call, priority, self.clock.monotonic());
+        let wait = self.limiter.reserve(asker, environment, call, priority, self.clock.monotonic());
         if wait.is_zero() {
             self.metrics.limiter_waited_for(self.limiter.drain_waited());
             // While the bank is away, this makes the call the probe.
-            return match self.breaker.admit(environment, self.clock.monotonic()) {
-                Duration::ZERO => Ok(Turn { environment, call }),
+            return match self.breaker.admit(environment, asker, self.clock.monotonic()) {
+                Duration::ZERO => {
+                    let Asker { namespace, user } = asker;
+                    Ok(Turn { environment, call, namespace: namespace.to_owned(), user: user.to_owned() })
+                }
                 _ => Err(Stop::Outage),
             };
         }
@@ -119,6 +126,7 @@ impl Gate {
 
     /// Another process was at work until now.
     pub(crate) async fn begin_windows(&self) {
+        self.doubts.forget_all();
         self.windows.begin(self.clock.monotonic()).await;
     }
 
@@ -135,15 +143,17 @@ impl Gate {
         turn: Turn,
         answer: impl Future<Output = Result<T, bunq::Error>>,
     ) -> Result<T, Stop> {
-        let Turn { environment, call } = turn;
+        let Turn { environment, call, namespace, user } = turn;
+        let asker = Asker { namespace: &namespace, user: &user };
         let sent = self.clock.monotonic();
         let result = answer.await;
         if result.as_ref().is_err_and(bunq::Error::is_withheld) {
             return Err(Stop::Withheld);
         }
+        self.doubts.hear(asker.user, call, result.as_ref().err(), self.clock.monotonic());
         let failure = result.as_ref().err().map(bunq::Error::class);
         self.count(environment, call, failure, self.clock.monotonic().saturating_sub(sent));
-        if self.breaker.report(environment, failure, self.clock.monotonic()) {
+        if self.breaker.report(environment, asker, call, failure, self.clock.monotonic()) {
             tracing::info!(environment = environment.as_str(), "the bank is back");
             (self.on_return)(environment);
         }
@@ -154,9 +164,14 @@ impl Gate {
         result.map_err(|source| Stop::Bank { source })
     }
 
-    /// How far off the next probe is; zero while the bank is there.
-    pub(crate) fn probe_in(&self, environment: Environment) -> Duration {
-        self.breaker.closed_in(environment, self.clock.monotonic())
+    /// How far off this user's turn is to ask whether the bank is back; zero while it waits for none.
+    pub(crate) fn probe_in(&self, environment: Environment, user: &str) -> Duration {
+        self.breaker.probe_in(environment, user, self.clock.monotonic()).unwrap_or_default()
+    }
+
+    /// For how long the bank's signatures have been wrong in this context.
+    pub(crate) fn doubted_for(&self, context: &str) -> Duration {
+        self.doubts.last_for(context, self.clock.monotonic())
     }
 
     /// Whether the bank counts as away.
@@ -227,7 +242,8 @@ mod tests {
 
     impl World {
         async fn turn(&self) -> Result<Turn, Stop> {
-            self.gate.take_turn("u1", HERE, CALL, Priority::Change).await
+            let asker = Asker { namespace: "shop", user: "u1" };
+            self.gate.take_turn(asker, HERE, CALL, Priority::Change).await
         }
 
         async fn call(&self, answer: Result<(), bunq::Error>) -> Result<(), Stop> {
@@ -263,12 +279,39 @@ mod tests {
         }
         assert!(world.gate.is_away(HERE) && !world.gate.is_away(Environment::Production));
         assert!(matches!(world.turn().await, Err(Stop::Outage)));
-        assert_eq!(world.gate.probe_in(HERE), Duration::from_secs(20));
+        assert_eq!(world.gate.probe_in(HERE, "u1"), Duration::from_secs(20));
         world.clock.set(120);
         assert!(world.call(Ok(())).await.is_ok(), "this is the probe");
         world.clock.set(160);
         assert!(world.call(Ok(())).await.is_ok());
         assert_eq!(*world.returned.lock().unwrap(), [HERE]);
+    }
+
+    #[tokio::test]
+    async fn signatures_are_wrong_for_as_long_as_no_answer_in_between_was_believed() {
+        let world = world();
+        let unsigned = || bunq::Error::Distrust {
+            call: CALL,
+            status: 200,
+            reason: bunq::Distrust::SignatureWrong,
+            request_id: String::new(),
+            response_id: None,
+        };
+        let hours = |hours: u64| 3600 * hours;
+        for (hour, answer, doubted) in [
+            (0, Err(unsigned()), 0),
+            (1, Err(unsigned()), hours(1)),
+            (2, Ok(()), 0),
+            (3, Err(unsigned()), 0),
+            // It says nothing of signatures.
+            (4, Err(away()), hours(1)),
+            (5, Err(unsigned()), hours(2)),
+        ] {
+            world.clock.set(hours(hour));
+            assert_eq!(world.call(answer).await.is_ok(), hour == 2);
+            assert_eq!(world.gate.doubted_for("u1"), Duration::from_secs(doubted), "hour {hour}");
+            assert_eq!(world.gate.doubted_for("another"), Duration::ZERO);
+        }
     }
 
     #[tokio::test]

@@ -27,9 +27,7 @@ pub(crate) struct Memory {
     outputs: Vec<Box<str>>,
     /// Passes that failed in a row.
     pub(crate) failures: u32,
-    /// Since when the bank's signatures have been invalid.
-    pub(crate) distrusted_since: Option<Timestamp>,
-    /// The bank came back: the next pass does not wait for its back-off.
+    /// The bank came back, or its turn comes: the next pass does not wait for its back-off.
     pub(crate) released: bool,
     /// The last pass panicked.
     pub(crate) panicked: bool,

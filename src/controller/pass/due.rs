@@ -20,6 +20,9 @@ pub(super) const SAFETY_NET: Duration = Duration::from_hours(1);
 /// A stalled object is looked at again this often, at most and at least.
 const STALLED: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(10));
 
+/// A deletion that the bank did not answer is tried again after so long, at most.
+const DYING: Duration = Duration::from_secs(20);
+
 /// When the next pass is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Due {
@@ -33,7 +36,7 @@ pub(super) struct Circumstances<'a> {
     pub(super) uid: &'a str,
     pub(super) now: Timestamp,
     pub(super) resync_interval: Duration,
-    /// How far off the next probe of the object's bank is; zero while the bank is there.
+    /// How far off its turn is to ask whether the bank is back; zero while the bank is there.
     pub(super) probe_in: Duration,
     /// When the deletion of the object is given up.
     pub(super) deadline: Option<Timestamp>,
@@ -67,8 +70,12 @@ fn usually_due(end: &End, at: &Circumstances<'_>, memories: &Memories) -> Due {
             after(at.resync_interval.saturating_sub(age.unwrap_or_default()))
         }
         End::Waiting(time, _) => until(*time),
-        // Who failed last asks next whether the bank is back.
-        End::Stop(Stop::Bank { .. }) if !at.probe_in.is_zero() => until_after(at.probe_in),
+        // Everybody asks in turn whether the bank is back.
+        End::Stop(Stop::Bank { .. } | Stop::Outage) if !at.probe_in.is_zero() => {
+            until_after(at.probe_in.min(STALLED.1))
+        }
+        // It has ten minutes, and is done soon after the bank is back (`L4`).
+        End::Stop(Stop::Bank { .. }) if at.deadline.is_some() => until_after(memories.back_off(uid).min(DYING)),
         End::Stop(stop) => match stop.retry() {
             Retry::OnChange => after(SAFETY_NET),
             Retry::At(time) => until(time),
@@ -89,6 +96,7 @@ pub(super) fn resync_interval(object: &BunqOAuthClient) -> Duration {
 mod tests {
     use super::*;
     use crate::{
+        bunq,
         controller::manifests::{CauseId, Verified},
         plan::{Cause, Client, ClientStatus, Stall, Urls, Waiting},
     };
@@ -154,6 +162,26 @@ mod tests {
             let failed = due(&End::Stop(Stop::Outage), &circumstances(), &memories);
             assert!(failed.again_in <= STALLED.1 && failed.next_attempt.is_some());
         }
+    }
+
+    #[test]
+    fn a_deletion_that_the_bank_did_not_answer_is_tried_again_soon_however_often_it_failed() {
+        let memories = Memories::default();
+        let unanswered = || {
+            let source = bunq::Error::Build { call: bunq::Call::GetOauthClient, reason: "any" };
+            End::Stop(Stop::Bank { source })
+        };
+        let dying = Circumstances { deadline: Some(at(700)), ..circumstances() };
+        assert!((0..200).all(|_| due(&unanswered(), &dying, &memories).again_in <= DYING));
+        assert!((0..200).any(|_| due(&unanswered(), &circumstances(), &memories).again_in > DYING));
+    }
+
+    #[test]
+    fn whoever_waits_for_its_turn_to_ask_whether_the_bank_is_back_comes_then() {
+        let waiting = |seconds| Circumstances { probe_in: Duration::from_secs(seconds), ..circumstances() };
+        let found = |at: &Circumstances<'_>| due(&End::Stop(Stop::Outage), at, &Memories::default()).again_in;
+        assert_eq!(found(&waiting(60)), Duration::from_mins(1));
+        assert_eq!(found(&waiting(86_400)), STALLED.1);
     }
 
     #[test]

@@ -32,6 +32,8 @@ use crate::{
 
 /// For one pass, everything included: a silent peer costs this, not the object (`M1`).
 const DEADLINE: Duration = Duration::from_mins(2);
+/// Signatures that are wrong for so long need a person.
+const TOO_LONG: Duration = Duration::from_hours(1);
 /// After somebody else wrote the object in between.
 const STALE: Duration = Duration::from_millis(200);
 
@@ -170,7 +172,11 @@ impl Frame {
             uid: &uid,
             now,
             resync_interval: resync_interval(&pass.object),
-            probe_in: pass.talk.environment.map(|bank| self.parts.gate.probe_in(bank)).unwrap_or_default(),
+            probe_in: pass
+                .talk
+                .environment
+                .map(|bank| self.parts.gate.probe_in(bank, &pass.want.cause.key))
+                .unwrap_or_default(),
             deadline: pass.seen.journal.deletion_deadline().filter(|_| pass.want.deleting),
         };
         let Due { again_in, next_attempt } = due(&end, &circumstances, &self.parts.memories);
@@ -241,28 +247,27 @@ impl Frame {
             match end {
                 End::Verdict(Verdict::Synced | Verdict::Cancelled | Verdict::NothingToCancel) => {
                     memory.failures = 0;
-                    memory.distrusted_since = None;
                     if let (Some(at), Some(client)) = (pass.reads.at, client) {
                         let cause = CauseId::of(&pass.want.cause);
                         memory.verified = Some(Verified { at, cause, client, bound_ip: pass.bound_ip() });
                     }
                 }
                 End::Verdict(Verdict::Stalled(_) | Verdict::Released) => memory.verified = None,
+                // It has a place in the bank's queue: what the status said before does not hold it up.
+                End::Stop(Stop::Limit { .. }) => memory.released = true,
                 End::Waiting(..) | End::Stop(_) => {}
             }
         });
     }
 
-    /// Signatures that stay invalid for an hour need a person (protocol §8).
+    /// Signatures that stay invalid for an hour, whatever is asked with this key, need a person (protocol §8).
     async fn weigh_signature_trouble(&self, pass: &Pass, source: bunq::Error) -> End {
-        let Parts { sessions, memories, clock, .. } = &*self.parts;
+        let Parts { sessions, gate, .. } = &*self.parts;
         // A person may have deleted the context, so that the bank's key is fetched anew.
         if let Some(environment) = pass.talk.environment {
             sessions.look_again(&pass.want.cause.key, environment).await;
         }
-        let now = clock.now();
-        let since = memories.of(&pass.talk.caller.uid, |memory| *memory.distrusted_since.get_or_insert(now));
-        if now.duration_since(since).as_hours() < 1 {
+        if gate.doubted_for(&pass.want.cause.key) < TOO_LONG {
             return End::Stop(Stop::Bank { source });
         }
         End::Stop(Stop::ServerSignatureInvalid { context: sessions.locate(&pass.want.cause.key) })

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::bunq::{Auditor, Priority};
+use crate::bunq::{Asker, Auditor, Priority};
 
 /// A manifest that calls the bank.
 #[derive(Clone)]
@@ -25,4 +25,12 @@ pub(crate) struct Caller {
     pub(crate) object: String,
     /// Hears of whatever is changed at the bank on its behalf.
     pub(crate) auditor: Arc<dyn Auditor>,
+}
+
+impl Caller {
+    /// In the queue: as the user whose key's context has this name.
+    pub(crate) fn as_user<'a>(&'a self, context: &'a str) -> Asker<'a> {
+        let namespace = self.object.split_once('/').map_or("", |(namespace, _)| namespace);
+        Asker { namespace, user: context }
+    }
 }

@@ -217,7 +217,8 @@ impl Handshake<'_> {
     async fn turn(&self, call: Call) -> Result<Turn, Stop> {
         let is_new = self.entry.stored.context.device.is_none();
         let priority = if is_new { Priority::NewKey } else { self.caller.priority };
-        self.means.gate.take_turn(&self.entry.name, self.entry.environment, call, priority).await
+        let asker = self.caller.as_user(&self.entry.name);
+        self.means.gate.take_turn(asker, self.entry.environment, call, priority).await
     }
 
     /// Turns a refusal of the key into what a person needs to know, and notes the time of it.

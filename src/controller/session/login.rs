@@ -16,6 +16,8 @@ use crate::{
 /// An open session that calls can use without holding the context's lock.
 #[derive(Clone)]
 pub(crate) struct Login {
+    /// The name of the key's context.
+    pub(crate) context: String,
     own: Arc<KeyPair>,
     server: ServerKey,
     token: SecretString,
@@ -36,6 +38,7 @@ impl Login {
         };
         let session = entry.stored.context.session_at(now).ok_or_else(corrupt)?;
         Ok(Self {
+            context: entry.name.clone(),
             own: keys.own,
             server: keys.server.ok_or_else(corrupt)?,
             token: session.token.clone(),

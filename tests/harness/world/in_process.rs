@@ -96,6 +96,15 @@ impl World {
         self.start_in_process_with(LimitMode::Bunq).await
     }
 
+    /// The same, and it looks at this namespace, too.
+    pub async fn start_in_process_within_limits_beside(&self, namespace: &str) -> Outcome<InProcess> {
+        self.sandbox.limit(true);
+        let transport = Arc::new(patient()?);
+        let seams = Seams { client: self.operator_client().await?, transport, clock: TestClock::new() };
+        let namespaces = vec![self.namespace.clone(), namespace.to_owned()];
+        Ok(self.start_in_process_for(namespaces, seams, LimitMode::Bunq)?)
+    }
+
     /// Starts it without the bank's limits; it waits for an answer no longer than [`IMPATIENCE`].
     pub async fn start_in_process_impatient(&self) -> Outcome<InProcess> {
         self.start_in_process_through(Arc::new(Impatient(patient()?)), LimitMode::Off).await
@@ -117,12 +126,21 @@ impl World {
 
     /// Starts the operator on seams of the caller's.
     pub fn start_in_process_on(&self, seams: Seams, limits: LimitMode) -> Result<InProcess, BaseUrlError> {
+        self.start_in_process_for(vec![self.namespace.clone()], seams, limits)
+    }
+
+    fn start_in_process_for(
+        &self,
+        watch_namespaces: Vec<String>,
+        seams: Seams,
+        limits: LimitMode,
+    ) -> Result<InProcess, BaseUrlError> {
         let Seams { client, transport, clock } = seams;
         let bank = Endpoints::overridden(BaseUrl::parse(&self.sandbox.base_url())?);
         let config = Config {
             operator_namespace: self.operator_namespace.clone(),
             service_account: SERVICE_ACCOUNT.to_owned(),
-            watch_namespaces: vec![self.namespace.clone()],
+            watch_namespaces,
             production: bank.clone(),
             sandbox: bank,
             limits,

@@ -14,6 +14,10 @@ fn refusal(status: u16) -> FaultKind {
     FaultKind::Status(status, "Some words.".to_owned())
 }
 
+fn throttle(status: u16) -> FaultKind {
+    FaultKind::Status(status, "Too many requests.".to_owned())
+}
+
 /// Every kind of fault on every call has its class and tells whether the bank may have acted.
 pub(crate) async fn every_fault_has_its_class() -> Outcome {
     let sandbox = sandbox(Options::default()).await?;
@@ -38,7 +42,10 @@ pub(crate) async fn every_fault_has_its_class() -> Outcome {
         (refusal(403), Class::Session),
         (refusal(404), Class::NotFound),
         (refusal(405), Class::MethodNotAllowed),
-        (refusal(429), Class::Throttled { retry_after }),
+        (refusal(409), Class::Refused),
+        (refusal(429), Class::Refused),
+        (throttle(409), Class::Throttled { retry_after }),
+        (throttle(429), Class::Throttled { retry_after }),
     ];
     for call in Call::ALL {
         for (kind, class) in &table {

@@ -36,7 +36,7 @@ const BUNQ: Arrows = &[
     ("bank", &["ground", "answer", "exchange", "calls"]),
     ("context", &["ground"]),
     ("limit", &["ground"]),
-    ("breaker", &["ground"]),
+    ("breaker", &["ground", "limit"]),
     ("fuzz", &["ground", "answer", "calls"]),
 ];
 

@@ -34,9 +34,11 @@ pub(super) fn trials(stage: &Stage) -> Vec<Trial> {
 async fn an_outage_is_told_by_breaker_and_overdue_checks_and_is_over_when_the_bank_is_back(
     world: Arc<World>,
 ) -> Outcome {
-    world.user().await?;
     let operator = world.start_in_process().await?;
-    world.apply_ready(&world.manifest("my-app", &json!({}))).await?;
+    // Three users: what befalls one of them alone is no outage.
+    for member in world.crowd(3).await? {
+        world.ready(&member.name).await?;
+    }
     operator.settle().await?;
     operator.let_pass(A_MOMENT).await?;
     ensure_eq((operator.value(OPEN), operator.value(OVERDUE)), (Some(0.0), Some(0.0)), "breaker and lateness at rest")?;

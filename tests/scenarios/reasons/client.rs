@@ -26,6 +26,7 @@ pub(super) fn trials(stage: &Stage) -> Vec<Trial> {
         with_nothing_to_cancel_nothing_is_made_until_the_manifest_says_active,
         a_client_that_vanished_is_replaced_when_the_annotation_names_it,
         a_refused_creation_rests_until_a_request_or_an_edit,
+        a_conflict_that_is_no_throttle_refuses_a_creation,
         a_refused_cancellation_ends_in_the_app_or_with_a_request,
         a_refused_reactivation_ends_with_a_new_client_that_the_annotation_allows,
         a_secret_that_is_shown_later_is_published_on_request,
@@ -93,6 +94,27 @@ async fn a_refused_creation_rests_until_a_request_or_an_edit(world: Arc<World>) 
         world.ready(&member.name).await?;
         world.ensure_one_client_with_its_pair(member).await?;
     }
+    operator.stop().await
+}
+
+/// "One client at a time" is about the client and not about the pace (protocol §14).
+async fn a_conflict_that_is_no_throttle_refuses_a_creation(world: Arc<World>) -> Outcome {
+    world.user().await?;
+    let operator = world.start_in_process().await?;
+    let conflict = FaultKind::Status(409, "You can have one OAuth client at a time.".to_owned());
+    world.sandbox.inject(Fault::new("POST", CLIENTS, conflict).forever());
+    let object = world.apply_reason(&world.manifest("my-app", &json!({})), "CreateRefused").await?;
+    ensure_says(&object, &["one OAuth client at a time"])?;
+    for _ in 0..6 {
+        operator.let_pass(Duration::from_mins(10)).await?;
+    }
+    ensure_eq(world.sandbox.count("POST", CLIENTS), 3, "creations sent: every form once")?;
+    let reads = world.sandbox.count("GET", CLIENTS);
+    ensure(reads >= 4, || format!("{reads} listings: one before each form and one after the last"))?;
+
+    world.sandbox.clear_faults();
+    world.annotate("my-app", REQUESTED_AT, "1").await?;
+    world.ready("my-app").await?;
     operator.stop().await
 }
 

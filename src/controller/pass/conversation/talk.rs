@@ -86,7 +86,9 @@ impl Talk {
     }
 
     async fn turn(&self, call: Call) -> Result<Turn, Stop> {
-        self.gate.take_turn(&self.caller.uid, self.environment()?, call, self.caller.priority).await
+        let context = self.login.as_ref().map_or(&*self.caller.uid, |login| &login.context);
+        let asker = self.caller.as_user(context);
+        self.gate.take_turn(asker, self.environment()?, call, self.caller.priority).await
     }
 
     /// Every client of the user.
