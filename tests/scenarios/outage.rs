@@ -84,7 +84,7 @@ async fn within_the_banks_limits_fifty_clients_come_back_one_after_the_other(wor
 }
 
 /// A user whose reads the bank answers with 500, and a key that a gateway does not let pass: each of them fails on
-/// and on and backs off alone, and a neighbour's change is done at once (L5, protocol §14).
+/// and on and backs off alone, and a neighbour's change is done at once (L5, protocol §12).
 async fn what_befalls_one_caller_delays_no_other(world: Arc<World>) -> Outcome {
     let operator = world.start_in_process().await?;
     let (sick, well) = (world.join(0).await?, world.join(1).await?);

@@ -97,7 +97,7 @@ async fn a_refused_creation_rests_until_a_request_or_an_edit(world: Arc<World>) 
     operator.stop().await
 }
 
-/// "One client at a time" is about the client and not about the pace (protocol §14).
+/// "One client at a time" is about the client and not about the pace (bunq-api §6).
 async fn a_conflict_that_is_no_throttle_refuses_a_creation(world: Arc<World>) -> Outcome {
     world.user().await?;
     let operator = world.start_in_process().await?;
